@@ -1,0 +1,122 @@
+"""Writes the blocks of the pages that are made from code, or with `--check` says which are out of date.
+
+A block stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a key of `BLOCKS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+_BLOCK = re.compile(r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL)
+_KIND = re.compile(r"\s*\b(Slot|Layers|Observers)\.(?=\s|$)")
+
+
+class Port(NamedTuple):
+    """A row of the table of ports; `kind` is slot, layers, observers, or a dash if the docstring has none."""
+
+    name: str
+    kind: str
+    says: str
+    offers: tuple[str, ...]
+
+
+def pages(root: Path = ROOT) -> list[Path]:
+    """Every Markdown page of the project, sorted; hidden folders and what is built are left out."""
+    found = {
+        *root.glob("*.md"),
+        *(path for top in ("docs", "plugins") for path in (root / top).rglob("*.md")),
+    }
+    return sorted(found)
+
+
+def read_ports(source: str) -> Iterator[Port]:
+    """The ports that a module declares, in its order: its protocols, and its documented type aliases."""
+    body = ast.parse(source).body
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.ClassDef) and any(_named(base) == "Protocol" for base in node.bases):
+            offers = tuple(name for part in node.body if (name := _function(part)) not in {"", "__call__"})
+            yield _port(node.name, ast.get_docstring(node) or "", offers)
+        elif isinstance(node, ast.AnnAssign) and _named(node.annotation) == "TypeAlias":
+            text = _string(following)
+            if text:
+                yield _port(_named(node.target), text, ())
+
+
+def ports_table() -> str:
+    """The table of ports, from the docstrings of `tobs/ports.py`."""
+    rows = ["| port | kind | what it does | methods |", "|---|---|---|---|"]
+    for port in read_ports((ROOT / "tobs" / "ports.py").read_text(encoding="utf-8")):
+        offers = ", ".join(f"`{offer}`" for offer in port.offers) or "called"
+        rows.append(f"| `{port.name}` | {port.kind} | {port.says} | {offers} |")
+    return "\n".join(rows)
+
+
+def bands_list() -> str:
+    """The bands around a request, outermost first, from `InvokeBand`."""
+    tree = ast.parse((ROOT / "tobs" / "ports.py").read_text(encoding="utf-8"))
+    (bands,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "InvokeBand")
+    named = [_named(part.targets[0]) for part in bands.body if isinstance(part, ast.Assign)]
+    return "`" + " > ".join(named) + "`"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"ports": ports_table, "bands": bands_list}
+
+
+def renew(text: str) -> str:
+    """The same page with every generated block as it must be. Raises KeyError for a name not in `BLOCKS`."""
+    return _BLOCK.sub(lambda block: f"{block['head']}{BLOCKS[block['name']]()}\n{block['tail']}", text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write, or with `--check` only look; returns how many pages differed when they were only looked at."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a page is out of date")
+    check = parser.parse_args(arguments).check
+    stale = [page for page in pages() if renew(text := page.read_text(encoding="utf-8")) != text]
+    for page in stale:
+        where = page.relative_to(ROOT).as_posix()
+        if check:
+            sys.stderr.write(f"{where} is out of date: run `python docs/generate.py`\n")
+        else:
+            page.write_text(renew(page.read_text(encoding="utf-8")), encoding="utf-8")
+            sys.stdout.write(f"{where} written\n")
+    return int(check and bool(stale))
+
+
+def _port(name: str, docstring: str, offers: tuple[str, ...]) -> Port:
+    """`docstring`'s first paragraph without the word for the kind, which becomes the kind."""
+    text = " ".join(docstring.partition("\n\n")[0].split())
+    kind = _KIND.search(" ".join(docstring.split()))
+    says = _KIND.sub("", text).replace("|", "\\|")
+    return Port(name, kind[1].lower() if kind else "-", says, offers)
+
+
+def _function(node: ast.stmt) -> str:
+    return node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ""
+
+
+def _named(node: ast.expr) -> str:
+    if isinstance(node, ast.Subscript):
+        return _named(node.value)
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _string(node: ast.stmt | None) -> str:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return node.value.value
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

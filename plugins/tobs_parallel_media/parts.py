@@ -1,0 +1,50 @@
+"""A file's parts, several at once, each written where it belongs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tobs.api import Part, Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tobs.api import Context, MediaRef, ReadPart, Sink
+
+
+class ParallelParts:
+    """See `tobs.ports.Parts`. `window` 0 means as many parts as the data centre's connections take."""
+
+    def __init__(self, ctx: Context, window: int) -> None:
+        self._ctx = ctx
+        self._window = window
+
+    async def __call__(self, ref: MediaRef, read: ReadPart, sink: Sink, size: int) -> int:
+        """Copy the file into the sink; returns its bytes. The first failure stops the other parts."""
+        step = self._ctx.pool.part_size(ref.dc, size)
+        offsets = iter(range(0, size, step))
+        knobs = self._ctx.knobs
+        window = self._window or int(knobs["connections"]) * int(knobs["in_flight"])
+        # Nothing stands ahead of a file of one part: no task for it.
+        if size <= step:
+            await self._walk(offsets, step, size, read, sink)
+            return size
+        walkers = [
+            asyncio.ensure_future(self._walk(offsets, step, size, read, sink))
+            for _ in range(min(window, -(-size // step)))
+        ]
+        try:
+            done, _ = await asyncio.wait(walkers, return_when=asyncio.FIRST_EXCEPTION)
+            for walker in done:
+                walker.result()
+        finally:
+            for walker in walkers:
+                walker.cancel()
+            await asyncio.gather(*walkers, return_exceptions=True)
+        return size
+
+    async def _walk(self, offsets: Iterator[int], step: int, size: int, read: ReadPart, sink: Sink) -> None:
+        for offset in offsets:
+            async with self._ctx.budget.hold(min(step, size - offset), Traffic.MEDIA):
+                await sink.write(offset, await read(Part(offset, step)))

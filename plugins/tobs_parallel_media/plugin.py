@@ -1,0 +1,71 @@
+"""What the host calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tobs.api import Agenda, Context, MediaRef, Parts, UsageError, Value, hook
+from tobs_parallel_media.agenda import SharedAgenda
+from tobs_parallel_media.parts import ParallelParts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+from contextlib import asynccontextmanager
+
+
+class ParallelMedia:
+    """See the manifest."""
+
+    def __init__(self, knobs: Mapping[str, Value]) -> None:
+        self._knobs = knobs
+        self._shares = read_shares(str(knobs["shares"]))
+        self._agenda: SharedAgenda | None = None
+
+    @hook
+    def tobs_agenda(self, ctx: Context, work: Callable[[MediaRef], Awaitable[None]]) -> Agenda:
+        """A priority queue a data centre."""
+        self._agenda = SharedAgenda(
+            work,
+            ctx.meters,
+            files=int(self._knobs["files"]),
+            backlog=int(self._knobs["backlog"]),
+            ageing=float(self._knobs["ageing"]),
+            shares=self._shares,
+        )
+        return self._agenda
+
+    @hook
+    def tobs_parts(self, ctx: Context) -> Parts:
+        """Parts of one file in parallel."""
+        return ParallelParts(ctx, int(self._knobs["parts"]))
+
+    @hook
+    def tobs_lifespan(self, ctx: Context) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - the hook
+        """What still moves when the run ends, ends with it."""
+        return self._alive()
+
+    @asynccontextmanager
+    async def _alive(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            if self._agenda is not None:
+                await self._agenda.close()
+
+
+def read_shares(text: str) -> dict[str, float]:
+    """Parse `photo=2,video_file=1`. Raises `UsageError` for anything else."""
+    shares: dict[str, float] = {}
+    for item in filter(None, (piece.strip() for piece in text.split(","))):
+        kind, _, weight = item.partition("=")
+        try:
+            shares[kind.strip()] = float(weight)
+        except ValueError:
+            shares[kind.strip()] = 0
+        if not shares[kind.strip()] > 0:
+            raise UsageError(
+                f"parallel_media.shares: {item!r} is no weight above 0", hint="Write for example photo=2,video_file=1."
+            )
+    return shares

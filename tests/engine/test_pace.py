@@ -1,0 +1,363 @@
+"""PACE: no request during a wait, few floods, and what was learned stays learned."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.engine.fakes import FloodServer, Seen, now, settle_down, virtually
+from tobs.engine.pace import CUT, MARGIN, Pace, refill
+from tobs.engine.state import MemoryState
+from tobs.errors import LostError, RpcError
+from tobs.ports import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tobs.ports import Invoke
+
+HISTORY = "messages.getHistory"
+HISTORIES = (30, 3, (5, 12))
+SCARCE = (30, 1, (12, 30))
+FILES = (60, 40, (5, 12))
+
+
+def pace_of(state: MemoryState, *probes: Any) -> Pace:
+    """A Pace whose clocks are the running loop's."""
+    return Pace(state, probes, clock=now, wall=now)
+
+
+async def ask_for(seconds: float, invoke: Invoke, workers: int) -> None:
+    """Send history requests for so long, `workers` at once."""
+    end = now() + seconds
+
+    async def work() -> None:
+        while now() < end:
+            await invoke(Call(None, HISTORY))
+
+    tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def fetch(requests: int, invoke: Callable[[Call], Awaitable[Any]], workers: int) -> float:
+    """Get so many answers, `workers` at once; the seconds that took."""
+    began, left = now(), iter(range(requests))
+
+    async def work() -> None:
+        for _ in left:
+            await invoke(Call(None, HISTORY))
+
+    await asyncio.gather(*(work() for _ in range(workers)))
+    return now() - began
+
+
+def hammer(server: FloodServer) -> Callable[[Call], Awaitable[Any]]:
+    """A client that takes a refusal for an invitation to ask again."""
+
+    async def invoke(call: Call) -> Any:
+        while True:
+            try:
+                return await server(call)
+            except RpcError:
+                await asyncio.sleep(0.1)
+
+    return invoke
+
+
+@given(
+    burst=st.integers(1, 60),
+    refill=st.sampled_from([0.2, 1, 3, 10, 40]),
+    low=st.integers(1, 12),
+    rtt=st.sampled_from([0.0, 0.01, 0.08, 0.5]),
+    workers=st.integers(1, 24),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40)
+def test_no_request_leaves_during_a_wait(
+    burst: int, refill: float, low: int, rtt: float, workers: int, seed: int
+) -> None:
+    async def main() -> None:
+        server = FloodServer(burst, refill, (low, 2 * low), rtt, seed)
+        pace = pace_of(MemoryState())
+        await fetch(burst + 60, pace.layer(pace.gate(server)), workers)
+        assert server.during == 0
+        assert server.served == burst + 60
+
+    virtually(main)
+
+
+@given(requests=st.integers(100, 400), workers=st.integers(1, 16), seed=st.integers(0, 999))
+@settings(max_examples=15)
+def test_pacing_beats_hammering(requests: int, workers: int, seed: int) -> None:
+    async def main() -> None:
+        paced, hammered = (FloodServer(*HISTORIES, seed=seed) for _ in range(2))
+        slow = await fetch(requests, hammer(hammered), workers)
+        fast = await fetch(requests, pace_of(MemoryState()).layer(paced), workers)
+        assert fast < slow
+        assert paced.during == 0 < hammered.during
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("workers", [1, 16])
+@pytest.mark.parametrize("bucket", [HISTORIES, SCARCE, FILES])
+def test_a_cold_start_floods_three_times_at_most_and_then_uses_the_refill(
+    bucket: tuple[int, int, tuple[int, int]], workers: int
+) -> None:
+    async def main() -> None:
+        server = FloodServer(*bucket, seed=workers)
+        pace = pace_of(MemoryState())
+        await ask_for(600, pace.layer(server), workers)
+        late = [at for at in server.served_at if at > 300]
+        wanted = min(server.refill, workers / server.rtt)
+        assert len(server.floods) <= 3
+        assert server.during == 0
+        assert len(late) >= 0.8 * wanted * 300
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("pause", [0, 5, 600])
+@pytest.mark.parametrize("bucket", [HISTORIES, SCARCE, FILES])
+def test_what_was_learned_spares_the_next_run_every_flood(bucket: tuple[int, int, tuple[int, int]], pause: int) -> None:
+    async def main() -> None:
+        server, state = FloodServer(*bucket), MemoryState()
+        first = pace_of(state)
+        await ask_for(300, first.layer(server), 16)
+        first.save()
+        assert len(server.floods) >= 2
+        server.floods.clear()
+        await asyncio.sleep(pause)
+        await ask_for(300, pace_of(state).layer(server), 16)
+        assert server.floods == []
+
+    virtually(main)
+
+
+def test_a_kept_bucket_fills_between_runs() -> None:
+    async def main() -> None:
+        server, state = FloodServer(*SCARCE), MemoryState()
+        first = pace_of(state)
+        await ask_for(300, first.layer(server), 16)
+        first.save()
+        await asyncio.sleep(600)
+        assert await fetch(10, pace_of(state).layer(server), 1) == pytest.approx(10 * server.rtt)
+
+    virtually(main)
+
+
+def test_a_group_refused_together_is_one_flood_and_teaches_once() -> None:
+    async def main() -> None:
+        server, seen, state = FloodServer(4, 1, (7, 7)), Seen(), MemoryState()
+        pace = pace_of(state, seen)
+        await fetch(10, pace.layer(server), 10)
+        assert seen.floods == [(HISTORY, 7.0)]
+        assert len(server.floods) == 1
+        assert state.get("pace")[HISTORY]["opening"] is not None
+
+    virtually(main)
+
+
+def test_a_method_is_free_until_its_first_refusal() -> None:
+    async def main() -> None:
+        pace = pace_of(MemoryState())
+        invoke = pace.layer(FloodServer(1000, 1, (5, 5), rtt=0.0))
+        assert await fetch(500, invoke, 5) == 0
+        assert math.isinf(pace.rate(HISTORY))
+
+    virtually(main)
+
+
+def test_one_method_waits_and_the_other_goes_on() -> None:
+    async def main() -> None:
+        servers = {HISTORY: FloodServer(1, 1, (50, 50)), "upload.getFile": FloodServer(100, 1, (5, 5))}
+        pace = pace_of(MemoryState())
+        invoke = pace.layer(lambda call: servers[call.method](call))
+        waiting = asyncio.ensure_future(fetch(2, invoke, 1))
+        await asyncio.sleep(1)
+        await invoke(Call(None, "upload.getFile"))
+        assert now() < 2
+        assert await waiting > 50
+
+    virtually(main)
+
+
+def test_a_refusal_is_waited_out_with_a_margin() -> None:
+    async def main() -> None:
+        sent: list[float] = []
+
+        async def once_refused(call: Call) -> str:
+            sent.append(now())
+            if len(sent) == 1:
+                raise RpcError(420, "FLOOD_PREMIUM_WAIT", 9, call.method)
+            return "answer"
+
+        assert await pace_of(MemoryState()).layer(once_refused)(Call(None, HISTORY)) == "answer"
+        assert sent[1] >= 9 + MARGIN
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("error", [LostError("gone"), RpcError(400, "FILE_ID_INVALID"), RpcError(420, "FLOOD_WAIT")])
+def test_what_asks_for_no_wait_passes(error: Exception) -> None:
+    async def main() -> None:
+        async def inner(call: Call) -> Any:
+            raise error
+
+        with pytest.raises(type(error)):
+            await pace_of(MemoryState()).layer(inner)(Call(None, HISTORY))
+        assert now() == 0
+
+    virtually(main)
+
+
+def test_who_waited_for_a_lease_while_a_refusal_came_gives_it_back() -> None:
+    """Between PACE and the wire stands LEASE: ten requests pass the first, one at a time gets the second."""
+
+    async def main() -> None:
+        server, place = FloodServer(3, 1, (20, 20)), asyncio.Semaphore(1)
+        pace = pace_of(MemoryState())
+        gate = pace.gate(server)
+
+        async def leased(call: Call) -> Any:
+            async with place:
+                return await gate(call)
+
+        await fetch(10, pace.layer(leased), 10)
+        assert server.during == 0
+        assert server.served == 10
+
+    virtually(main)
+
+
+def test_cancelled_requests_leave_the_turn_to_others() -> None:
+    async def main() -> None:
+        server = FloodServer(1, 1, (5, 5))
+        invoke = pace_of(MemoryState()).layer(server)
+        tasks = [asyncio.ensure_future(invoke(Call(None, HISTORY))) for _ in range(4)]
+        await asyncio.sleep(1)
+        for task in tasks[:3]:
+            task.cancel()
+        await settle_down()
+        assert await tasks[3] == 0
+
+    virtually(main)
+
+
+def test_a_wait_outlives_the_run_that_met_it() -> None:
+    async def main() -> None:
+        server, state = FloodServer(3, 1, (60, 60)), MemoryState()
+        killed = asyncio.ensure_future(fetch(9, pace_of(state).layer(server), 1))
+        await asyncio.sleep(10)
+        killed.cancel()  # it never saves
+        await settle_down()
+        await fetch(1, pace_of(state).layer(server), 1)
+        assert now() > 60
+        assert server.during == 0
+        assert len(server.floods) == 1
+
+    virtually(main)
+
+
+GOOD: dict[str, Any] = {"rate": 3.0, "burst": 20.0, "tokens": 0.0, "opening": None, "at": 0.0, "until": 0.0}
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "nonsense",
+        None,
+        [],
+        {},
+        {"rate": 3.0},
+        *(GOOD | {"rate": rate} for rate in ("fast", 0, -1, math.nan, math.inf, None)),
+        *(GOOD | {"burst": burst} for burst in (0, math.nan, math.inf, "full")),
+        *(GOOD | {"until": until} for until in (math.nan, math.inf, "later")),
+        *(GOOD | {"opening": opening} for opening in ([1], "ab", 7, [None, 2], [math.inf, 1])),
+    ],
+)
+def test_damaged_state_is_no_state(kept: Any) -> None:
+    async def main() -> None:
+        state = MemoryState()
+        state.put("pace", {HISTORY: kept})
+        pace = pace_of(state)
+        assert math.isinf(pace.rate(HISTORY))
+        await fetch(5, pace.layer(FloodServer(3, 1, (5, 5))), 1)
+        assert pace.rate(HISTORY) < math.inf
+
+    virtually(main)
+
+
+def test_good_state_is_read_back() -> None:
+    async def main() -> None:
+        state = MemoryState()
+        state.put("pace", {HISTORY: GOOD})
+        assert pace_of(state).rate(HISTORY) == 3.0
+
+    virtually(main)
+
+
+def test_an_absurd_kept_wait_ends_within_a_day() -> None:
+    async def main() -> None:
+        state = MemoryState()
+        state.put("pace", {HISTORY: GOOD | {"until": 1e12}})
+        await fetch(1, pace_of(state).layer(FloodServer(3, 1, (5, 5))), 1)
+        assert 86_000 < now() < 87_000
+
+    virtually(main)
+
+
+def test_what_other_methods_taught_is_kept_beside() -> None:
+    async def main() -> None:
+        state = MemoryState()
+        state.put("pace", {"upload.getFile": GOOD})
+        pace = pace_of(state)
+        await fetch(5, pace.layer(FloodServer(3, 1, (5, 5))), 1)
+        pace.save()
+        assert state.get("pace")["upload.getFile"] == GOOD
+        assert HISTORY in state.get("pace")
+
+    virtually(main)
+
+
+def test_a_limit_that_shrinks_is_found_again() -> None:
+    async def main() -> None:
+        server = FloodServer(30, 10, (5, 5))
+        pace = pace_of(MemoryState())
+        await ask_for(120, pace.layer(server), 16)
+        before = pace.rate(HISTORY)
+        server.refill = 2
+        await ask_for(1200, pace.layer(server), 16)
+        assert before > 8
+        assert CUT * 1.5 < pace.rate(HISTORY) < 2.2
+
+    virtually(main)
+
+
+@given(
+    rate=st.floats(0.5, 40),
+    held=st.floats(5, 100),
+    factor=st.floats(1.2, 3),
+)
+def test_the_refill_is_found_from_what_was_served(rate: float, held: float, factor: float) -> None:
+    """Requests at `factor` times the refill, until the bucket refuses one."""
+    sent, level, at = [], max(1.0, rate), 0.0
+    while True:
+        when = at + 1 / (rate * factor)
+        level = min(max(held, rate), level + (when - at) * rate)
+        sent.append(when)
+        at = when
+        if level < 1:
+            break
+        level -= 1
+    found = refill(sent, 0.0, rate * factor, held, 0.0)
+    assert found <= rate * (1 + 2 / len(sent))
+    assert found >= rate * (1 - 2 / len(sent)) - 0.05 * rate

@@ -1,0 +1,3 @@
+"""TOBS exports Telegram chats completely and fast, and proves what makes it fast."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,159 @@
+"""`tobs export`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tobs.cli.outcome import INCOMPLETE, answer, human_bytes
+from tobs.cli.shared_options import AccountName, AsJson, Config, Server, Sets, Verbose
+from tobs.cli.way_in import find_account, log_to_stderr
+from tobs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tobs.host.run import Report
+
+KINDS = (
+    "photo",
+    "video_file",
+    "video_message",
+    "voice_message",
+    "audio_file",
+    "animation",
+    "sticker",
+    "file",
+)
+UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9}
+
+
+def export(
+    chats: Annotated[list[str], typer.Argument(metavar="CHAT…", help="@username, link, id, exact title or `me`.")],
+    folder: Annotated[Path, typer.Option("--output", "-o", metavar="ARCHIVE", help="The archive folder.")],
+    media: Annotated[
+        bool, typer.Option("--media/--no-media", help="Fetch files, or leave them for a later run.")
+    ] = True,
+    kinds: Annotated[
+        str | None,
+        typer.Option("--kinds", metavar="A,B", help=f"Only files of these kinds: {', '.join(KINDS)}."),
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option("--max-size", metavar="SIZE", help="Leave out larger files, for example 20MB."),
+    ] = None,
+    rescan: Annotated[
+        bool,
+        typer.Option("--rescan", help="Read everything again for edits, not only the last 1,000 messages."),
+    ] = False,
+    add: Annotated[bool, typer.Option("--add", help="Let an archive of other chats take these too.")] = False,
+    render_json: Annotated[
+        bool, typer.Option("--result-json/--no-result-json", help="Write result.json at the end.")
+    ] = True,
+    account: AccountName = None,
+    server: Server = None,
+    config: Config = None,
+    sets: Sets = None,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
+) -> None:
+    """Export chats into an archive folder; run it again for only what is new or edited.
+
+    A run that was stopped goes on where it was. Exit code 3: done, but something could not be had.
+
+    Example: tobs export @durov -o durov-archive
+    """
+    from tobs.cli.progress import Progress
+    from tobs.engine.export import Wish
+    from tobs.host import run
+    from tobs.host import settings as settings_room
+
+    log_to_stderr(verbose=verbose)
+    settings = settings_room.load(config, sets or ())
+    way = find_account(server, account, settings)
+    wish = Wish(media=media, kinds=_kinds(kinds), max_size=_size(max_size), rescan=rescan)
+    request = run.Request(chats, folder, wish, add)
+    with Progress(quiet=as_json) as progress:
+        report = until_stopped(run.export(way, settings, request, [progress]))
+    if render_json:
+        from tobs.archive.result import render_json as write_result
+
+        write_result(folder)
+    if as_json:
+        answer(**report.as_json())
+    else:
+        show(report)
+    if report.warnings:
+        raise typer.Exit(INCOMPLETE)
+
+
+def until_stopped(work: Coroutine[Any, Any, Report]) -> Report:
+    """Run to the end; SIGTERM stops as cleanly as Ctrl+C. Raises `KeyboardInterrupt` when stopped."""
+    stopped = False
+
+    async def watched() -> Report:
+        nonlocal stopped
+        task = asyncio.ensure_future(work)
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            task.cancel()
+
+        with contextlib.suppress(NotImplementedError):  # Windows has no such handlers; Ctrl+C works all the same
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+        return await task
+
+    try:
+        return asyncio.run(watched())
+    except asyncio.CancelledError:
+        if stopped:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def show(report: Report) -> None:
+    """The summary for people."""
+    tally = report.tally
+    rate = tally.messages / report.seconds if report.seconds else 0
+    typer.echo(
+        f"{tally.messages:,} messages and {tally.files:,} files ({human_bytes(tally.size)}) in {report.seconds:.1f} s "
+        f"({rate:,.0f} messages/s, {human_bytes(tally.size / report.seconds)}/s, "
+        f"{sum(tally.requests.values()):,} requests)"
+    )
+    if tally.floods:
+        typer.echo(f"Telegram asked to wait {tally.floods} times, {tally.flood_seconds:.0f} s in all.")
+    typer.echo(f"Archive: {report.archive.resolve()}")
+    typer.echo(f"Digest:  {report.digest}")
+    for warning in report.warnings:
+        typer.secho(f"Warning: {warning}", err=True)
+
+
+def _kinds(text: str | None) -> frozenset[str] | None:
+    if text is None:
+        return None
+    kinds = frozenset(word.strip() for word in text.split(",") if word.strip())
+    if unknown := kinds - set(KINDS):
+        raise UsageError(
+            f"--kinds: {', '.join(sorted(unknown))} is no kind of file", hint=f"Known: {', '.join(KINDS)}."
+        )
+    return kinds
+
+
+def _size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    number = text.strip().lower().rstrip("bgkm")
+    unit = text.strip().lower()[len(number) :]
+    try:
+        size = int(float(number) * UNITS[unit])
+    except (KeyError, ValueError, OverflowError):
+        size = -1
+    if size < 0:
+        raise UsageError(f"--max-size: {text!r} is no size", hint="Write 500KB, 20MB or 1.5GB.")
+    return size

@@ -1,0 +1,31 @@
+"""Options that several commands take, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for machines.")]
+Server = Annotated[
+    Path | None,
+    typer.Option(
+        "--server",
+        envvar="TOBS_SERVER",
+        metavar="FILE",
+        help="Connect as this server file says: a lab, Telegram's test servers, any MTProto server.",
+        rich_help_panel="Connection",
+    ),
+]
+AccountName = Annotated[
+    str | None,
+    typer.Option("--account", "-a", metavar="NAME", help="Which of your accounts; see `tobs accounts`."),
+]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in TOML; also TOBS_CONFIG.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KNOB=VALUE", help="Set a knob for this run, for example connections=8."),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, on standard error.")]
+Archive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="An archive folder.")]

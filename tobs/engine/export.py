@@ -1,0 +1,132 @@
+"""One chat's export: what is to be read, the run over it, and the proof that nothing was left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from tobs.engine.runner import keep
+from tobs.engine.spans import NEWEST, merge
+from tobs.ports import Flow, Ledger, Range, Span, Submit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from tobs.engine.graph import Graph
+    from tobs.ports import Chat, MediaRef, Page
+
+REREAD = 1000
+"""Messages that an incremental run reads again for edits."""
+CHUNK = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What of a chat is wanted. `max_size` in bytes; `kinds` None means every kind of media."""
+
+    media: bool = True
+    kinds: frozenset[str] | None = None
+    max_size: int | None = None
+    rescan: bool = False
+
+    def wants(self, ref: MediaRef) -> bool:
+        """Whether this reference's file is to be fetched in this run."""
+        return (
+            self.media
+            and (self.kinds is None or ref.kind in self.kinds)
+            and (self.max_size is None or ref.size <= self.max_size)
+        )
+
+
+class Books(Ledger, Protocol):
+    """A ledger that also knows what an incremental run should read again."""
+
+    def reread(self, chat_id: int, last: int | None) -> list[Span]:
+        """Spans of the newest `last` covered messages; None means everything covered."""
+        ...
+
+
+@dataclass(slots=True)
+class _Watched:
+    """The flow's source, watched for what it says of the whole history."""
+
+    count: int = 0
+    doubts: list[Range] = field(default_factory=list)
+
+    def around(self, flow: Flow) -> Flow:
+        source = flow.source
+
+        async def pages(chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]:
+            async for page in source(chat, ranges):
+                self.see(page)
+                yield page
+
+        return replace(flow, source=pages)
+
+    def see(self, page: Page) -> None:
+        self.count = max(self.count, page.count)
+        if page.doubtful and page.messages:
+            lowest = min(message.id for message in page.messages)
+            self.doubts.append(Range(Span(page.span.low, lowest - 1)))
+
+
+async def export_chat(
+    chat: Chat,
+    graph: Graph,
+    ledger: Books,
+    wish: Wish,
+    room: Callable[[int], None],
+) -> list[str]:
+    """Bring the archive up to date with one chat; returns warnings.
+
+    `room` is called with the bytes that are about to be needed and raises `ArchiveError` when they do not fit.
+    """
+
+    async def submit(refs: Sequence[MediaRef]) -> None:
+        wanted = [ref for ref in refs if wish.wants(ref)]
+        if wanted:
+            room(sum(ref.size for ref in wanted))
+            await graph.submit(wanted)
+
+    flow = Flow(graph.source, graph.normalise, graph.write, submit, graph.line.budget, graph.line.probes)
+    again = ledger.reread(chat.id, None if wish.rescan else REREAD)
+    watched = _Watched()
+    ranges = await graph.ranges(chat, merge([*ledger.gaps(chat.id, NEWEST), *again]))
+    await graph.runner(chat, ranges, watched.around(flow))
+    warnings = await _reconcile(chat, graph, ledger, flow, watched)
+    await graph.agenda.drain()
+    await _work_off(chat, ledger, wish, submit)
+    await graph.agenda.drain()
+    return warnings
+
+
+async def _reconcile(chat: Chat, graph: Graph, ledger: Books, flow: Flow, watched: _Watched) -> list[str]:
+    """Compare with the server's own count; where it has more, ask below every short page until nothing comes."""
+    if ledger.messages(chat.id) >= watched.count:
+        return []
+    for doubt in watched.doubts:
+        left = doubt
+        while left.span.low <= left.span.high:
+            page = await graph.line.page(chat, left)
+            if not page.messages:
+                break
+            await keep(page, flow)
+            left = Range(Span(doubt.span.low, min(message.id for message in page.messages) - 1))
+    kept = ledger.messages(chat.id)
+    if kept >= watched.count:
+        return []
+    missing = f"{chat.title}: the server counts {watched.count} messages and hands out {kept}"
+    return [f"{missing}; the others may be hidden from this account"]
+
+
+async def _work_off(chat: Chat, ledger: Books, wish: Wish, submit: Submit) -> None:
+    """Submit what is pending from this run or an earlier one."""
+    chunk: list[MediaRef] = []
+    for ref in list(ledger.pending(chat.id)):
+        if wish.wants(ref):
+            chunk.append(ref)
+        if len(chunk) == CHUNK:
+            await submit(chunk)
+            chunk = []
+    if chunk:
+        await submit(chunk)

@@ -1,0 +1,120 @@
+"""One request and its core layers: retry, lease, deadline, observe (pace has a module of its own)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tobs.errors import LostError, RpcError, TobsError
+from tobs.ports import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tobs.ports import Call, Invoke, InvokeBand, Pool, Probe
+
+InvokeLayer: TypeAlias = "Callable[[Invoke], Invoke]"
+
+
+def fold(wire: Invoke, layers: Iterable[tuple[InvokeBand, InvokeLayer]]) -> Invoke:
+    """Wrap `wire` in layers so that the lowest band is outermost; equal bands keep their given order."""
+    invoke = wire
+    for _, layer in sorted(layers, key=lambda pair: pair[0], reverse=True):
+        invoke = layer(invoke)
+    return invoke
+
+
+def retry(times: int, pause: float) -> InvokeLayer:
+    """RETRY: a lost attempt or a fault of the server is tried again `times` times, `pause` seconds apart."""
+
+    def layer(inner: Invoke) -> Invoke:
+        async def invoke(call: Call) -> Any:
+            for left in range(times, -1, -1):
+                try:
+                    return await inner(call)
+                except (LostError, RpcError) as error:
+                    transient = isinstance(error, LostError) or error.is_server_fault
+                    if not transient or not left:
+                        raise
+                await asyncio.sleep(pause)
+            raise AssertionError  # the last round returns or raises
+
+        return invoke
+
+    return layer
+
+
+def lease(pool: Pool) -> InvokeLayer:
+    """LEASE: borrow a sender for as long as the inner layers take."""
+
+    def layer(inner: Invoke) -> Invoke:
+        async def invoke(call: Call) -> Any:
+            async with pool.lease(call.dc, call.traffic) as sender:
+                call.sender = sender
+                return await inner(call)
+
+        return invoke
+
+    return layer
+
+
+def deadline(pool: Pool) -> InvokeLayer:
+    """DEADLINE: an attempt with no answer in time counts as lost; Telethon itself would wait for ever."""
+
+    def layer(inner: Invoke) -> Invoke:
+        async def invoke(call: Call) -> Any:
+            seconds = pool.deadline(call)
+            try:
+                async with asyncio.timeout(seconds):
+                    return await inner(call)
+            except TimeoutError:
+                raise LostError(f"{call.method}: no answer within {seconds:.0f} s") from None
+
+        return invoke
+
+    return layer
+
+
+def observe(probes: Sequence[Probe]) -> InvokeLayer:
+    """OBSERVE: tell the probes of each attempt: its seconds on the wire, without any wait before it."""
+    if not probes:
+        return lambda inner: inner
+
+    def layer(inner: Invoke) -> Invoke:
+        in_flight = 0
+
+        async def invoke(call: Call) -> Any:
+            nonlocal in_flight
+            in_flight += 1
+            began = time.perf_counter()
+            outcome, size = "cancelled", 0
+            try:
+                answer = await inner(call)
+                outcome, size = "ok", getattr(answer, "wire_size", 0)
+            except RpcError as error:
+                outcome = error.name
+                raise
+            except TobsError:
+                outcome = "lost"
+                raise
+            else:
+                return answer
+            finally:
+                seconds = time.perf_counter() - began
+                dc = call.sender.dc if call.sender else 0
+                seen = Attempt(call.method, call.traffic, dc, seconds, size, outcome, in_flight)
+                in_flight -= 1
+                for probe in probes:
+                    probe.attempt(seen)
+
+        return invoke
+
+    return layer
+
+
+async def wire(call: Call) -> Any:
+    """Send the request over the sender that LEASE lent."""
+    if call.sender is None:
+        raise AssertionError(f"{call.method} reached the wire without a sender")
+    return await call.sender.send(call.request)

@@ -1,0 +1,120 @@
+"""Baseline strategies of the media path: lanes, agenda, parts, fetch."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tobs.errors import LostError, RpcError
+from tobs.ports import Bytes, MediaRef, Part, Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from tobs.ports import Budget, Lanes, Parts, Pool, ReadPart, Same, Sink
+
+    AskPart = Callable[[MediaRef, Part, int | None], Awaitable[bytes]]
+    Refresh = Callable[[Iterable[MediaRef]], Awaitable[dict[tuple[int, int], MediaRef]]]
+
+STALE = frozenset({"FILE_REFERENCE_EXPIRED", "FILE_REFERENCE_INVALID", "FILE_REFERENCE_EMPTY"})
+
+
+class HomeLanes:
+    """Asks home first and forgets what it was told, as Telethon's own download does."""
+
+    def lane(self, ref: MediaRef) -> int | None:  # noqa: ARG002 - the port
+        """Home, always."""
+        return None
+
+    def moved(self, ref: MediaRef, dc: int) -> None:
+        """Nothing is remembered beyond the file at hand."""
+
+    def expect(self, dc: int, size: int) -> None:
+        """Nothing is opened ahead."""
+
+
+class SerialAgenda:
+    """Capacity 0: a reference is accepted when its file is finished. One file at a time."""
+
+    def __init__(self, work: Callable[[MediaRef], Awaitable[None]]) -> None:
+        self._work = work
+
+    async def put(self, refs: Sequence[MediaRef]) -> None:
+        """Fetch the files one after another."""
+        for ref in refs:
+            await self._work(ref)
+
+    async def drain(self) -> None:
+        """Nothing is ever left over."""
+
+
+class SerialParts:
+    """One part after the other, of the size that the pool names."""
+
+    def __init__(self, pool: Pool, budget: Budget) -> None:
+        self._pool = pool
+        self._budget = budget
+
+    async def __call__(self, ref: MediaRef, read: ReadPart, sink: Sink, size: int) -> int:
+        """Copy the file into the sink; returns its bytes."""
+        step = self._pool.part_size(ref.dc, size)
+        for offset in range(0, size, step):
+            async with self._budget.hold(min(step, size - offset), Traffic.MEDIA):
+                await sink.write(offset, await read(Part(offset, step)))
+        return size
+
+
+class CoreFetch:
+    """Brings a file: follows migrations, refreshes an expired reference once and starts again from zero."""
+
+    def __init__(self, ask: AskPart, refresh: Refresh, lanes: Lanes, parts: Parts) -> None:
+        self._ask = ask
+        self._refresh = refresh
+        self._lanes = lanes
+        self._parts = parts
+
+    async def __call__(self, ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes | Same:  # noqa: ARG002
+        """Fetch the whole file. Raises `RpcError` if the server refuses it, `LostError` if it stays short."""
+        try:
+            return await self._whole(ref, sink)
+        except RpcError as error:
+            if error.name not in STALE:
+                raise
+            fresh = (await self._refresh([ref])).get((ref.message_id, ref.file_id))
+            if fresh is None:
+                raise
+            return await self._whole(fresh, sink)
+
+    async def _whole(self, ref: MediaRef, sink: Sink) -> Bytes:
+        lane = self._lanes.lane(ref)
+        found = lane == ref.dc
+        finding = asyncio.Lock()
+
+        async def ask(part: Part) -> bytes:
+            nonlocal lane
+            while True:
+                asked = lane
+                try:
+                    return await self._ask(ref, part, asked)
+                except RpcError as error:
+                    if error.name != "FILE_MIGRATE" or error.value is None or error.value == asked:
+                        raise
+                    lane = error.value
+                    self._lanes.moved(ref, lane)
+
+        async def read(part: Part) -> bytes:
+            nonlocal found
+            data = None
+            if not found:  # parts asked at once would all be sent on: the first one finds the way
+                async with finding:
+                    if not found:
+                        data = await ask(part)
+                        found = True
+            if data is None:
+                data = await ask(part)
+            wanted = min(part.limit, ref.size - part.offset)
+            if len(data) != wanted:
+                raise LostError(f"file {ref.file_id}: {len(data)} bytes came where {wanted} were due")
+            return data
+
+        return Bytes(await self._parts(ref, read, sink, ref.size))

@@ -1,0 +1,267 @@
+"""PACE: the one owner of every flood wait, and of the rate that avoids the next one.
+
+A method is free until the server refuses it for the first time. It is then taken for a token bucket: it holds so many
+requests when full and is refilled at some rate. The first refusal tells little of that rate, so after the wait requests
+start slowly and their rate doubles every ten seconds; the second refusal tells it almost exactly, since what was served
+between the two is the bucket's refill. From then on the rate stays just below: a slow increase while the server is
+content, a multiplicative decrease at each further refusal (AIMD). All of it, and a wait that is not over, is kept in the
+account's state, so that the next run starts knowing it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tobs.errors import RpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tobs.ports import Call, Invoke, Probe, State
+
+MARGIN = 0.05
+"""Seconds waited beyond what the server asked, for the clock and the way there."""
+REFILLED = 30.0
+"""Seconds in which an unknown bucket is taken to fill up: what the first rate rests on."""
+FIRST = 0.5
+"""Requests a second that the first rate is not below, lest a single refusal stall a method."""
+DOUBLED = 10.0
+"""Seconds of sending in which the rate doubles while the refill is sought."""
+RISEN = 6 * 3600.0
+"""Seconds of sending in which a found rate would grow by its own size: 3 % in ten minutes."""
+SHARE = 0.9
+"""How much of the refill that was found is used."""
+ROOM = 0.8
+"""How much of the burst that was found is used."""
+CUT = 0.7
+"""The least that a further refusal leaves of rate and burst."""
+SLOWEST = 0.001
+"""Requests a second that no rate goes below."""
+LONGEST = 24 * 3600.0
+"""Seconds of a kept wait that are believed."""
+
+
+class Held(Exception):  # noqa: N818 - no error: it never leaves PACE
+    """A request got its lease when its method was refused meanwhile: it goes back and waits."""
+
+
+@dataclass(slots=True)
+class _Method:
+    """What is known of one method's bucket.
+
+    `rate` is requests a second, infinite until a first refusal; `tokens` of at most `burst` were left at `filled`.
+    `opening` holds the requests and seconds that led to the first refusal, until the refill is found. `sent` are the
+    times of the latest `count` requests since `began`, the end of the last wait.
+    """
+
+    rate: float = math.inf
+    burst: float = 1.0
+    tokens: float = 0.0
+    filled: float = 0.0
+    blocked: float = -math.inf
+    opening: tuple[int, float] | None = None
+    epoch: int = 0
+    began: float = 0.0
+    count: int = 0
+    sent: deque[float] = field(default_factory=lambda: deque(maxlen=1024))
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Pace:
+    """Keeps requests off the wire while a method must wait, and spaces them below the learned rate.
+
+    `clock` and `sleep` time the waits; `wall` is the clock that what is kept is dated by.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        probes: Sequence[Probe] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] = asyncio.sleep,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._state = state
+        self._probes = probes
+        self._clock = clock
+        self._sleep = sleep
+        self._wall = wall
+        self._methods: dict[str, _Method] = {}
+
+    def layer(self, inner: Invoke) -> Invoke:
+        """The PACE layer around one request."""
+
+        async def invoke(call: Call) -> Any:
+            method = self._method(call.method)
+            while True:
+                waited = await self._turn(method)
+                epoch, number = method.epoch, method.count
+                try:
+                    answer = await inner(call)
+                except Held:
+                    continue
+                except RpcError as error:
+                    if not error.is_flood:
+                        raise
+                    self._refused(call.method, method, (epoch, number), float(error.value or 1))
+                else:
+                    if waited and epoch == method.epoch:
+                        _rise(method)
+                    return answer
+
+        return invoke
+
+    def gate(self, inner: Invoke) -> Invoke:
+        """PACE's second half, inside LEASE: who waited for a lease while the method was refused gives it back."""
+
+        async def invoke(call: Call) -> Any:
+            if self._clock() < self._method(call.method).blocked:
+                raise Held
+            return await inner(call)
+
+        return invoke
+
+    def rate(self, name: str) -> float:
+        """Requests a second that `name` is held to; infinite while it was never refused."""
+        return self._method(name).rate
+
+    def save(self) -> None:
+        """Keep what is known for the next run."""
+        now, wall = self._clock(), self._wall()
+        kept = dict(self._state.get("pace"))
+        for name, method in self._methods.items():
+            if not math.isinf(method.rate):
+                _fill(method, now)
+                kept[name] = {
+                    "rate": method.rate,
+                    "burst": method.burst,
+                    "tokens": method.tokens,
+                    "opening": method.opening,
+                    "at": wall,
+                    "until": wall + max(0.0, method.blocked - now),
+                }
+        if kept:
+            self._state.put("pace", kept)
+
+    def _method(self, name: str) -> _Method:
+        method = self._methods.get(name)
+        if method is None:
+            try:
+                method = self._kept(self._state.get("pace")[name])
+            except (KeyError, TypeError, ValueError, OverflowError):  # nothing kept, or nothing that makes sense
+                method = _Method()
+            self._methods[name] = method
+        return method
+
+    def _kept(self, kept: dict[str, Any]) -> _Method:
+        """A method as an earlier run left it, refilled by the time since then."""
+        rate, burst, tokens, at, until = (float(kept[key]) for key in ("rate", "burst", "tokens", "at", "until"))
+        opening = kept["opening"] and (int(kept["opening"][0]), float(kept["opening"][1]))
+        if not all(map(math.isfinite, (burst, tokens, at, until))) or not SLOWEST <= rate < math.inf or burst < 1:
+            raise ValueError(kept)
+        now, wall = self._clock(), self._wall()
+        left = min(max(0.0, until - wall), LONGEST)
+        tokens = min(burst, max(0.0, tokens) + max(0.0, wall - max(at, until)) * rate)
+        return _Method(rate, burst, tokens, now + left, now + left, opening, began=now + left)
+
+    async def _turn(self, method: _Method) -> bool:
+        """Wait, first come first served, until one more request may go; True if it waited for the rate's sake."""
+        waited = False
+        async with method.turn:
+            while True:
+                now = self._clock()
+                if now < method.blocked:
+                    await self._sleep(method.blocked - now)
+                    continue
+                if math.isinf(method.rate):
+                    break
+                _fill(method, now)
+                if method.tokens >= 1:
+                    method.tokens -= 1
+                    break
+                waited = True
+                await self._sleep((1 - method.tokens) / method.rate + 1e-6)
+            method.sent.append(now)
+            method.count += 1
+        return waited
+
+    def _refused(self, name: str, method: _Method, sent: tuple[int, int], seconds: float) -> None:
+        """Set the wait. Requests sent before it was known are one group: only its first teaches."""
+        epoch, number = sent
+        taught = epoch == method.epoch
+        if taught:
+            method.epoch += 1
+            for probe in self._probes:
+                probe.flood(name, seconds)
+            later = method.count - number
+            times = list(method.sent)
+            _learn(method, times[: len(times) - later] or times[:1])
+            method.sent.clear()
+            method.count = 0
+        method.blocked = max(method.blocked, self._clock() + seconds + MARGIN)
+        # The server's bucket holds little after a wait: the first request goes one interval later.
+        method.began = method.filled = method.blocked
+        method.tokens = 0.0
+        if taught:
+            self.save()
+
+
+def _fill(method: _Method, now: float) -> None:
+    if now > method.filled:
+        method.tokens = min(method.burst, method.tokens + (now - method.filled) * method.rate)
+        method.filled = now
+
+
+def _rise(method: _Method) -> None:
+    """Increase the rate for one request that was content, by the time its turn took."""
+    if method.opening:
+        method.rate *= 2 ** min(1.0, 1 / (method.rate * DOUBLED))
+    else:
+        method.rate += min(method.rate, 1.0) / RISEN
+
+
+def _learn(method: _Method, sent: Sequence[float]) -> None:
+    """Draw the rate and the burst from a refusal; `sent` are times of requests, the refused one last."""
+    if math.isinf(method.rate):
+        took = sent[-1] - sent[0]
+        method.opening = (len(sent), took)
+        method.rate = max(FIRST, len(sent) / (took + REFILLED))
+        method.burst = 1.0
+        return
+    held, took = method.opening or (method.burst / ROOM, 0.0)
+    found = refill(sent, method.began, method.rate, held, took)
+    if method.opening:
+        method.opening = None
+        method.rate = max(SLOWEST, SHARE * found)
+        method.burst = max(1.0, ROOM * (held - found * took))
+    else:
+        method.rate = max(SLOWEST, CUT * method.rate, SHARE * found)
+        method.burst = max(1.0, CUT * method.burst)
+
+
+def refill(sent: Sequence[float], began: float, most: float, held: float, took: float) -> float:
+    """Requests a second, up to `most`, of the slowest bucket that would have served all of `sent` but the last.
+
+    At `began`, when a wait ended, it held one second's refill. Full, it holds what is left of `held` requests when
+    those that were refilled in the `took` seconds of their sending are taken off.
+    """
+    for step in range(200, 0, -1):
+        rate = most * 0.97**step
+        full = max(1.0, rate, held - rate * took)
+        level, at = max(1.0, rate), began
+        for left, when in zip(range(len(sent) - 1, -1, -1), sent, strict=True):
+            level = min(full, level + max(0.0, when - at) * rate)
+            at = when
+            # Halfway between the slowest that serves the last and the slowest that serves the one before it.
+            if level < (1.0 if left else 0.5):
+                break
+            level -= 1
+        else:
+            return rate
+    return most

@@ -1,0 +1,47 @@
+"""What survives a run: small JSON values, one file a key, replaced whole so that a crash leaves the old one."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class FolderState:
+    """State in a folder that is made, for its owner's eyes only, when something is first kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> dict[str, Any]:
+        """The kept value; a damaged file counts as nothing kept, since it can be learned again."""
+        try:
+            value = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def put(self, key: str, value: dict[str, Any]) -> None:
+        """Write beside and rename."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = self.folder / f".{key}.json.{os.getpid()}"
+        beside.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")
+        beside.replace(self.folder / f"{key}.json")
+
+
+class MemoryState:
+    """State that ends with the run."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, Any]] = {}
+
+    def get(self, key: str) -> dict[str, Any]:
+        """The kept value, or nothing."""
+        return self._values.get(key, {})
+
+    def put(self, key: str, value: dict[str, Any]) -> None:
+        """Keep until the process ends."""
+        self._values[key] = value

@@ -1,0 +1,189 @@
+"""Store: a file is written beside its name, hashed on the way, and renamed when it is whole."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from tobs.errors import ArchiveError, ConnectError, LostError, RpcError
+from tobs.ports import Same, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tobs.ports import Disk, Fetch, Ledger, MediaRef, Probe, Sink, Write
+
+AHEAD = 8 * 1024 * 1024
+"""Bytes that may wait in memory for an earlier part so that the hash can go on; past it the file is read back."""
+CHUNK = 1024 * 1024
+
+
+class Store:
+    """Fetches one reference into the archive and settles it, whatever comes of it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        place: Callable[[MediaRef], str],
+        fetch: Fetch,
+        disk: Disk,
+        ledger: Ledger,
+        write: Write,
+        probes: Sequence[Probe],
+    ) -> None:
+        self._folder = folder
+        self._place = place
+        self._fetch = fetch
+        self._disk = disk
+        self._ledger = ledger
+        self._write = write
+        self._probes = probes
+        self._moving: dict[int, asyncio.Future[None]] = {}
+
+    async def __call__(self, ref: MediaRef) -> None:
+        """Bring one file in. Only what would stop every other file too is raised."""
+        while (other := self._moving.get(ref.file_id)) is not None:
+            await asyncio.wait([other])
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._moving[ref.file_id] = done
+        try:
+            began = time.perf_counter()
+            outcome = self._known(ref, ref.file_id) or await self._bring(ref)
+            await self._write.settle([outcome])
+            for probe in self._probes:
+                probe.file(outcome, time.perf_counter() - began)
+        finally:
+            del self._moving[ref.file_id]
+            done.set_result(None)
+
+    def _known(self, ref: MediaRef, file_id: int) -> Settled | None:
+        stored = self._ledger.stored(file_id)
+        return stored and Settled(ref, "done", stored.sha256, stored.size, stored.path)
+
+    async def _bring(self, ref: MediaRef) -> Settled:
+        name = self._place(ref)
+        final = self._folder / name
+        beside = final.with_name(final.name + ".part")
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            sink = HashingSink(await self._disk.open(beside, ref.size), beside, ref.size)
+            try:
+                got = await self._fetch(ref, sink, ())
+            finally:
+                await sink.close()
+            if isinstance(got, Same):
+                beside.unlink(missing_ok=True)
+                same = self._known(ref, got.file_id)
+                if same is None:
+                    raise ArchiveError(f"file {got.file_id}, named as equal to {ref.file_id}, is not in the archive")
+                return same
+            digest = await sink.digest()
+            beside.replace(final)
+        except RpcError as error:
+            beside.unlink(missing_ok=True)
+            return Settled(ref, "failed" if error.is_server_fault else "missing", reason=str(error))
+        except ConnectError:
+            beside.unlink(missing_ok=True)
+            raise
+        except LostError as error:
+            beside.unlink(missing_ok=True)
+            return Settled(ref, "failed", reason=str(error))
+        except OSError as error:
+            raise disk_error(error, final) from error
+        return Settled(ref, "done", digest, got.size, name)
+
+
+class HashingSink:
+    """Passes bytes on and hashes them in order, whatever order they come in."""
+
+    def __init__(self, sink: Sink, path: Path, size: int) -> None:
+        self._sink = sink
+        self._path = path
+        self._size = size
+        self._hash = hashlib.sha256()
+        self._at = 0
+        self._ahead: dict[int, bytes] = {}
+        self._held = 0
+        self._written = 0
+
+    async def write(self, offset: int, data: bytes) -> None:
+        """Write and hash; a part written again replaces the first and starts the hash anew."""
+        await self._sink.write(offset, data)
+        if offset < self._at:
+            self._hash, self._at, self._written = hashlib.sha256(), 0, 0
+            self._ahead.clear()
+            self._held = 0
+        self._written += len(data)
+        if offset > self._at:
+            if self._held + len(data) <= AHEAD:
+                self._ahead[offset] = data
+                self._held += len(data)
+            return
+        while True:
+            self._hash.update(data)
+            self._at += len(data)
+            following = self._ahead.pop(self._at, None)
+            if following is None:
+                return
+            self._held -= len(following)
+            data = following
+
+    async def close(self) -> None:
+        """Close the sink below; bytes are safe on disk after it."""
+        self._ahead.clear()
+        await self._sink.close()
+
+    async def digest(self) -> str:
+        """SHA-256 of the whole file, in hexadecimal; what was not hashed on the way is read back."""
+        if self._at < self._size:
+            await asyncio.to_thread(self._read_back)
+        return self._hash.hexdigest()
+
+    def _read_back(self) -> None:
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            while data := file.read(CHUNK):
+                self._hash.update(data)
+                self._at += len(data)
+
+
+class PlainDisk:
+    """Writes as it comes and syncs once, when the file is closed."""
+
+    async def open(self, path: Path, size: int) -> PlainSink:  # noqa: ARG002 - the port
+        """Make the file, empty."""
+        return PlainSink(path)
+
+
+class PlainSink:
+    """One open file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+
+    async def write(self, offset: int, data: bytes) -> None:
+        """Write at a place; every byte or an error."""
+        self._file.seek(offset)
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+    async def close(self) -> None:
+        """Sync, so that a name in the archive never stands for bytes that a power cut can take."""
+        if not self._file.closed:
+            try:
+                await asyncio.to_thread(os.fsync, self._file.fileno())
+            finally:
+                self._file.close()
+
+
+def disk_error(error: OSError, path: Path) -> ArchiveError:
+    """An error of the file system in words, with what to do about it."""
+    return ArchiveError(
+        f"cannot write {path.name}: {error.strerror or error}",
+        hint="Free some space or mend the folder, then run the same command again: it goes on where it stopped.",
+    )

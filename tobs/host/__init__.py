@@ -1,0 +1,1 @@
+"""Settings, assembly and the run: what stands between the command line and the engine."""

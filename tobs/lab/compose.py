@@ -1,0 +1,244 @@
+"""Writing the messages of a chat: who says what when, in reply to what, with which files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from telethon.tl import types
+
+from tobs.lab.history import Entry, entry_of
+from tobs.lab.text import draw_plain, draw_rich
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tobs.lab.dataset import Dataset
+    from tobs.lab.draws import Draws
+    from tobs.lab.files import Posting
+    from tobs.lab.people import Cast
+
+LARGEST_ALBUM = 10
+DAY = 86_400
+LONGEST_HISTORY = 700 * DAY
+USUAL_PAUSE = 300
+"""Seconds between two messages on average, less in long histories."""
+RECENT = 200
+REACTIONS = ("👍", "❤", "🔥", "🎉", "😱")
+
+
+def draw_ids(count: int, gaps: float, draws: Draws) -> list[int]:
+    """`count` rising message ids, with a share of `gaps` of all ids missing (deleted)."""
+    ids = []
+    last = 0
+    for _ in range(count):
+        last += 1
+        while gaps and draws.chance(gaps):
+            last += 1
+        ids.append(last)
+    return ids
+
+
+def arrange(dataset: Dataset, postings: Sequence[Posting], draws: Draws) -> list[list[Posting | None]]:
+    """The channel's posts in order: each one file, an album, or [None] for a message without a file.
+
+    Each file stands in at least one; `dataset.repeats` more messages repeat one.
+    """
+    order = list(postings)
+    draws.shuffle(order)
+    posts: list[list[Posting | None]] = []
+    waiting: list[Posting | None] = []
+    for posting in order:
+        if posting.can_join_album and draws.chance(dataset.albums):
+            waiting.append(posting)
+            if len(waiting) >= draws.between(2, LARGEST_ALBUM):
+                posts.append(waiting)
+                waiting = []
+        else:
+            posts.append([posting])
+    if waiting:
+        posts.append(waiting)
+    repeats = dataset.file_messages - len(order)
+    posts += [[draws.pick(order)] for _ in range(repeats)]
+    posts += [[None] for _ in range(dataset.messages - 1 - dataset.file_messages)]
+    draws.shuffle(posts)
+    return posts
+
+
+@dataclass(slots=True)
+class Author:
+    """Writes one chat: `peer` is its TL peer, `writers` its users, `photos` serve as chat photos."""
+
+    dataset: Dataset
+    cast: Cast
+    peer: Any
+    writers: Sequence[Any]
+    photos: Sequence[Posting]
+    draws: Draws
+
+    def write(self, ids: Sequence[int], posts: Sequence[Sequence[Posting | None]], start: int) -> list[Entry]:
+        """All messages, oldest first: the creation, then `posts`; there is one id for each message of it."""
+        pause = min(USUAL_PAUSE, LONGEST_HISTORY / max(1, len(ids)))
+        services = self._services(len(ids), posts)
+        date = start
+        entries = [self._service(ids[0], date, self._creation(), ())]
+        written = 1
+        for number, post in enumerate(posts):
+            date += int(self.draws.exponential(pause))
+            seen = ids[max(0, written - RECENT) : written]
+            if number in services:
+                entries.append(self._draw_service(ids[written], date, seen))
+                written += 1
+                continue
+            album = (date << 20) + number if len(post) > 1 else None
+            sender = self._sender()
+            for posting in post:
+                entries.append(self._message(ids[written], date, seen, sender, posting, album))
+                written += 1
+        return entries
+
+    def _services(self, messages: int, posts: Sequence[Sequence[Posting | None]]) -> set[int]:
+        """Which of the posts without a file become service messages."""
+        places = [number for number, post in enumerate(posts) if post[0] is None]
+        self.draws.shuffle(places)
+        return set(places[: max(0, round(messages * self.dataset.services) - 1)])
+
+    def _sender(self) -> Any:
+        """Who writes, as a TL peer; None where Telegram leaves it out."""
+        if isinstance(self.peer, types.PeerChannel):
+            if self.dataset.kind == "broadcast":
+                return None
+            if self.draws.chance(0.05):  # an anonymous administrator
+                return self.peer
+        return types.PeerUser(self.draws.pick(self.writers).id)
+
+    def _message(
+        self,
+        message_id: int,
+        date: int,
+        seen: Sequence[int],
+        sender: Any,
+        posting: Posting | None,
+        album: int | None,
+    ) -> Entry:
+        draws, dataset = self.draws, self.dataset
+        text, entities, named = self._text(posting, album)
+        users, chats = self._around(sender)
+        users += named
+        fields: dict[str, Any] = {}
+        if isinstance(self.peer, types.PeerUser):
+            fields["out"] = sender.user_id == self.cast.me.id or None
+        else:
+            fields["from_id"] = sender
+            fields["out"] = (isinstance(sender, types.PeerUser) and sender.user_id == self.cast.me.id) or None
+        if sender is None:
+            fields |= {"post": True, "views": 10 + draws.below(5_000), "forwards": draws.below(50)}
+        if seen and draws.chance(dataset.replies):
+            # now and then to the id before, which may be deleted by now
+            target = draws.pick(seen) - (1 if draws.chance(0.03) else 0)
+            fields["reply_to"] = types.MessageReplyHeader(reply_to_msg_id=max(1, target))
+        if draws.chance(dataset.forwards):
+            fields["fwd_from"], users, chats = self._forward(date, users, chats)
+            fields.setdefault("views", 10 + draws.below(5_000))
+            fields.setdefault("forwards", draws.below(50))
+        elif draws.chance(dataset.edited):
+            fields["edit_date"] = date + 1 + draws.below(DAY)
+        if draws.chance(dataset.reactions):
+            count = draws.between(1, 3)
+            results = [types.ReactionCount(types.ReactionEmoji(face), 1 + draws.below(9)) for face in REACTIONS[:count]]
+            fields["reactions"] = types.MessageReactions(results)
+        message = types.Message(
+            id=message_id,
+            peer_id=self.peer,
+            date=date,
+            message=text,
+            entities=entities,
+            media=posting.media if posting else None,
+            grouped_id=album,
+            **fields,
+        )
+        return entry_of(message, date, users, chats, posting.spec.id if posting else 0)
+
+    def _text(self, posting: Posting | None, album: int | None) -> Any:
+        draws = self.draws
+        if posting and (album or draws.chance(0.5)):
+            return "", None, ()
+        if draws.chance(self.dataset.rich):
+            return draw_rich(draws, self.writers)
+        return draw_plain(draws, 12 if posting else 24)
+
+    def _around(self, sender: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Bare ids of users and of chats that the chat and the sender name."""
+        users = (sender.user_id,) if isinstance(sender, types.PeerUser) else ()
+        if isinstance(self.peer, types.PeerUser):
+            return (*users, self.peer.user_id), ()
+        return users, (self.peer.channel_id if isinstance(self.peer, types.PeerChannel) else self.peer.chat_id,)
+
+    def _forward(
+        self, date: int, users: tuple[int, ...], chats: tuple[int, ...]
+    ) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
+        """A forward header (from a channel, a user or somebody hidden) and who is named then."""
+        draws = self.draws
+        earlier = date - draws.below(30 * DAY)
+        form = draws.below(3)
+        if form == 0:
+            origin = types.PeerChannel(self.cast.origin.id)
+            header = types.MessageFwdHeader(earlier, from_id=origin, channel_post=1 + draws.below(9_999))
+            return header, users, (*chats, self.cast.origin.id)
+        if form == 1:
+            user = draws.pick(self.cast.people)
+            return types.MessageFwdHeader(earlier, from_id=types.PeerUser(user.id)), (*users, user.id), chats
+        return types.MessageFwdHeader(earlier, from_name="Hidden 🕵 Name"), users, chats
+
+    def _creation(self) -> Any:
+        if isinstance(self.peer, types.PeerChannel):
+            return types.MessageActionChannelCreate(self.cast.channel.title)
+        if isinstance(self.peer, types.PeerChat):
+            return types.MessageActionChatCreate(self.cast.group.title, [user.id for user in self.writers])
+        return types.MessageActionContactSignUp()
+
+    def _draw_service(self, message_id: int, date: int, seen: Sequence[int]) -> Entry:
+        """A pin; in chats of many also a new title or photo, people added or come by a link."""
+        draws = self.draws
+        form = 0 if isinstance(self.peer, types.PeerUser) else draws.below(5)
+        user = draws.pick(self.writers)
+        if form == 1:
+            return self._service(message_id, date, types.MessageActionChatEditTitle(f"Title {draws.below(99)} 🧪"), ())
+        if form == 2 and self.photos:
+            posting = draws.pick(self.photos)
+            action = types.MessageActionChatEditPhoto(posting.photo)
+            return self._service(message_id, date, action, (), file_id=posting.spec.id)
+        if form == 3:
+            return self._service(message_id, date, types.MessageActionChatAddUser([user.id]), (user.id,))
+        if form == 4:
+            return self._service(message_id, date, types.MessageActionChatJoinedByLink(user.id), (user.id,))
+        pinned = types.MessageReplyHeader(reply_to_msg_id=draws.pick(seen))
+        return self._service(message_id, date, types.MessageActionPinMessage(), (), reply_to=pinned)
+
+    def _service(
+        self,
+        message_id: int,
+        date: int,
+        action: Any,
+        named: tuple[int, ...],
+        *,
+        reply_to: Any = None,
+        file_id: int = 0,
+    ) -> Entry:
+        sender = self._sender()
+        users, chats = self._around(sender)
+        if isinstance(action, types.MessageActionChatCreate):
+            named = tuple(action.users)
+        private = isinstance(self.peer, types.PeerUser)
+        mine = isinstance(sender, types.PeerUser) and sender.user_id == self.cast.me.id
+        message = types.MessageService(
+            id=message_id,
+            peer_id=self.peer,
+            date=date,
+            action=action,
+            out=mine or None,
+            post=(sender is None) or None,
+            from_id=None if private else sender,
+            reply_to=reply_to,
+        )
+        return entry_of(message, date, users + named, chats, file_id)

@@ -1,0 +1,190 @@
+"""What a scenario's chats hold: messages of which kinds, files of which sizes, and where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tobs.lab.table import Table
+
+KILOBYTE = 1_000
+MEGABYTE = 1_000_000
+ROUNDING = 1e-6
+SMALLEST = 4 * KILOBYTE
+"""Bytes below which no file is drawn: a picture with its tables has to fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of one kind, `[dataset.photos]` and its like.
+
+    TOML keys: `count` of distinct files (0); sizes are log-normal with `median_kb` and `sigma` (defaults by
+    kind, all assumed); `total_mb`: then all sizes are scaled so that they sum to it;
+    `largest_mb`: no drawn size is above it.
+    """
+
+    count: int
+    median: int
+    sigma: float
+    total: int | None = None
+    largest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The content, `[dataset]`. Shares are 0 to 1.
+
+    TOML keys: `kind`: "megagroup" (messages have senders) or "broadcast" (posts of the channel with views);
+    `title`, `username` of the channel; `messages`: all messages of the channel, those with files included;
+    `users` who write in it; `side_messages`: messages in each of two further chats, a private one and a basic
+    group (0: neither exists).
+
+    Of texts and captions: `rich`: share with entities; `services`: share of *all* messages that are
+    service messages (the first, the creation, always is). Of all messages but these: `replies`, `forwards`,
+    `edited`, `reactions`. `gaps`: share of message ids that are deleted.
+
+    Files: `photos`, `documents`, `videos`, `voices` (tables, see `Files`); `files`: percent of the files on
+    each data centre (`{2 = 60, 4 = 40}`; default all on the home one); `albums`: share of photos and videos
+    that come in albums; `repeats`: further messages that post a file again, as a share of the files;
+    `hostile`: share of documents with a hostile file name.
+    """
+
+    kind: str
+    title: str
+    username: str
+    messages: int
+    users: int
+    side_messages: int
+    rich: float
+    services: float
+    replies: float
+    forwards: float
+    edited: float
+    reactions: float
+    gaps: float
+    albums: float
+    repeats: float
+    hostile: float
+    photos: Files
+    documents: Files
+    videos: Files
+    voices: Files
+    files: tuple[tuple[int, float], ...]
+
+    @property
+    def kinds(self) -> tuple[tuple[str, Files], ...]:
+        """Name and files of each kind, in the order in which they are numbered."""
+        return (
+            ("photo", self.photos),
+            ("document", self.documents),
+            ("video", self.videos),
+            ("voice", self.voices),
+        )
+
+    @property
+    def file_messages(self) -> int:
+        """Messages of the channel that carry a file, repeats included."""
+        count = sum(files.count for _, files in self.kinds)
+        return count + round(count * self.repeats)
+
+    def scaled(self, scale: float) -> Dataset:
+        """The same content with `scale` times the messages and files (and their total bytes)."""
+
+        def grow(files: Files) -> Files:
+            total = None if files.total is None else max(1, round(files.total * scale))
+            return replace(files, count=_times(files.count, scale), total=total)
+
+        larger = replace(
+            self,
+            messages=_times(self.messages, scale),
+            side_messages=_times(self.side_messages, scale),
+            photos=grow(self.photos),
+            documents=grow(self.documents),
+            videos=grow(self.videos),
+            voices=grow(self.voices),
+        )
+        return replace(larger, messages=max(larger.messages, larger.file_messages + 1))
+
+
+def _times(count: int, scale: float) -> int:
+    """`count` times `scale`, rounded, but nothing that exists vanishes."""
+    return max(1, round(count * scale)) if count else 0
+
+
+_DEFAULT_SIZES = {  # median in kB and sigma, assumed: no published dataset gives usable shares
+    "photos": (150.0, 0.6),
+    "documents": (1_000.0, 2.0),
+    "videos": (8_000.0, 1.5),
+    "voices": (60.0, 0.7),
+}
+
+
+def _read_files(table: Table, median_kb: float, sigma: float) -> Files:
+    total = table.optional_number("total_mb", low=0, high=1e6)
+    largest = table.optional_number("largest_mb", low=0.01, high=4_000)
+    files = Files(
+        count=table.whole("count", 0, low=0, high=1_000_000),
+        median=round(table.number("median_kb", median_kb, low=4, high=4e6) * KILOBYTE),
+        sigma=table.number("sigma", sigma, low=0, high=4),
+        total=None if total is None else round(total * MEGABYTE),
+        largest=None if largest is None else round(largest * MEGABYTE),
+    )
+    if files.total is not None and files.total < files.count * SMALLEST:
+        raise table.fail(
+            "total_mb",
+            f"at least {files.count * SMALLEST / MEGABYTE:g}: 4 kB for each of {files.count} files",
+        )
+    if files.total is not None and files.largest is not None and files.total > files.count * files.largest:
+        raise table.fail("total_mb", "at most count x largest_mb")
+    table.finish()
+    return files
+
+
+def _read_shares(table: Table, home: int, centres: tuple[int, ...]) -> tuple[tuple[int, float], ...]:
+    shares = []
+    for key in table.keys():  # noqa: SIM118 (a Table is no mapping)
+        if not key.isdecimal() or int(key) not in centres:
+            raise table.fail(key, f"the id of a data centre of this scenario ({', '.join(map(str, centres))})")
+        shares.append((int(key), table.number(key, None, low=0, high=100)))
+    if shares and abs(sum(share for _, share in shares) - 100) > ROUNDING:
+        raise table.fail(table.keys()[-1], "a percentage such that all of them sum to 100")
+    return tuple(sorted(shares)) or ((home, 100.0),)
+
+
+def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Dataset:
+    """The dataset in `table`; `home` and `centres` are ids of data centres. Raises UsageError."""
+    kinds = {}
+    for name, (median_kb, sigma) in _DEFAULT_SIZES.items():
+        kinds[name] = _read_files(table.table(name), median_kb, sigma)
+
+    def share(key: str, default: float, high: float = 1) -> float:
+        return table.number(key, default, low=0, high=high)
+
+    dataset = Dataset(
+        kind=table.word("kind", "megagroup", of=("megagroup", "broadcast")),
+        title=table.word("title", "TOBS Lab"),
+        username=table.word("username", "tobs_lab"),
+        messages=table.whole("messages", None, low=1, high=10_000_000),
+        users=table.whole("users", 12, low=2, high=10_000),
+        side_messages=table.whole("side_messages", 40, low=0, high=100_000),
+        rich=share("rich", 0.3),
+        services=share("services", 0.02),
+        replies=share("replies", 0.15),
+        forwards=share("forwards", 0.05),
+        edited=share("edited", 0.05),
+        reactions=share("reactions", 0.1),
+        gaps=share("gaps", 0.03, high=0.95),
+        albums=share("albums", 0.3),
+        repeats=share("repeats", 0.0),
+        hostile=share("hostile", 0.1),
+        files=_read_shares(table.table("files"), home, centres),
+        **kinds,
+    )
+    table.finish()
+    if dataset.messages <= dataset.file_messages:
+        raise table.fail(
+            "messages",
+            f"at least {dataset.file_messages + 1}: one creation and {dataset.file_messages} with files",
+        )
+    return dataset

@@ -1,0 +1,100 @@
+"""Request buckets that answer FLOOD_WAIT_X, built so that hammering through a wait never pays.
+
+A bucket belongs to (account, method). One request too many refuses it and everything of that method that is
+still on its way out, all with the same X; until X has passed everything is refused, and then the bucket holds
+one second's refill. An overflow within ten minutes of the last doubles X.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+AGAIN_WITHIN = 600.0
+"""Seconds within which another overflow counts as stubborn."""
+
+DOUBLINGS = 4
+"""How often X is doubled at most."""
+
+REACTION = 0.25
+"""Seconds a client has to read a delivered refusal, before what it sends counts as sent during the wait: on
+loopback a busy client has replies in its socket that it has not seen yet."""
+
+
+class Limited(Protocol):
+    """The settings of a bucket: requests at once, requests/s, and the range of X in whole seconds."""
+
+    @property
+    def burst(self) -> int: ...
+    @property
+    def refill(self) -> float: ...
+    @property
+    def wait(self) -> tuple[int, int]: ...
+
+
+@dataclass(slots=True)
+class Pending:
+    """A granted reply that has not left yet: until `leaves` an overflow may still refuse it."""
+
+    leaves: float
+    refuse: Callable[[int], None]
+
+
+@dataclass(slots=True)
+class FloodBucket:
+    """The state of one bucket. Times are seconds of one clock, given by the caller."""
+
+    limits: Limited
+    random: Random
+    floods: int = 0
+    during: int = 0
+    _tokens: float = -1.0
+    _at: float = 0.0
+    _until: float = float("-inf")
+    _last: float = float("-inf")
+    _doubled: int = 0
+    _delivered: float | None = None
+    _pending: list[Pending] = field(default_factory=list)
+
+    def take(self, now: float, sent: float) -> int:
+        """One request arrives at `now` that its client sent at `sent`: 0 when it may be served, else X."""
+        if now < self._until:
+            if self._delivered is not None and sent > self._delivered + REACTION:
+                self.during += 1
+            return max(1, ceil(self._until - now - 1e-6))
+        if self._tokens < 0:
+            self._tokens, self._at = float(self.limits.burst), now
+        self._tokens = min(self.limits.burst, self._tokens + (now - self._at) * self.limits.refill)
+        self._at = now
+        if self._tokens >= 1 - 1e-9:
+            self._tokens -= 1
+            return 0
+        return self._overflow(now)
+
+    def _overflow(self, now: float) -> int:
+        self._doubled = min(self._doubled + 1, DOUBLINGS) if now - self._last <= AGAIN_WITHIN else 0
+        wait = self.random.randint(*self.limits.wait) << self._doubled
+        self.floods += 1
+        self._last, self._until, self._delivered = now, now + wait, None
+        self._tokens, self._at = max(1.0, self.limits.refill), self._until
+        pending, self._pending = self._pending, []
+        for reply in pending:
+            if reply.leaves > now:
+                reply.refuse(wait)
+        return wait
+
+    def grant(self, now: float, pending: Pending) -> None:
+        """Tell the bucket of a reply to a granted request that leaves later than `now`."""
+        if len(self._pending) >= 2 * self.limits.burst:
+            self._pending = [p for p in self._pending if p.leaves > now]
+        self._pending.append(pending)
+
+    def delivered(self, now: float) -> None:
+        """Tell the bucket that a client has got a refusal."""
+        if self._delivered is None:
+            self._delivered = now

@@ -1,0 +1,131 @@
+"""What outlives a lab: its RSA key, its ports, and who stands behind each authorization key."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import struct
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import rsa
+
+from tobs.errors import TobsError
+from tobs.lab.crypto import AuthKey
+from tobs.lab.rsa_key import make_rsa_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def salt_of(key: bytes) -> int:
+    """The server salt of an authorization key; it never changes, in this version of the lab."""
+    return int(struct.unpack("<q", sha256(b"server salt" + key).digest()[:8])[0])
+
+
+@dataclass(slots=True)
+class Client:
+    """One authorization key of one data centre, and what the server knows of whoever holds it."""
+
+    key: AuthKey
+    dc: int
+    user_id: int | None = None
+    awaits_password: bool = False
+    layer: int | None = None
+    salt: int = 0
+    first_salt: int | None = None
+
+    def __post_init__(self) -> None:
+        self.salt = salt_of(self.key.key)
+
+    def accepts(self, salt: int) -> bool:
+        """Whether a message may carry this salt."""
+        return salt in (self.salt, self.first_salt)
+
+
+@dataclass(slots=True)
+class KeyStore:
+    """All keys of a lab; kept in a file (0600) if `path` is given, so that a restart forgets nobody."""
+
+    rsa: rsa.PrivateKey
+    ports: dict[int, int] = field(default_factory=dict)
+    path: Path | None = None
+    clients: dict[tuple[int, bytes], Client] = field(default_factory=dict)
+
+    def find(self, dc: int, key_id: bytes) -> Client | None:
+        """The holder of a key in this data centre, or None for one that it does not know."""
+        return self.clients.get((dc, key_id))
+
+    def add(self, client: Client) -> Client:
+        """Remember a new key."""
+        self.clients[client.dc, client.key.id] = client
+        self.save()
+        return client
+
+    def forget(self, client: Client) -> None:
+        """Forget a key: whoever still uses it is a stranger from now on."""
+        self.clients.pop((client.dc, client.key.id), None)
+        self.save()
+
+    def authorized(self, dc: int, user_id: int) -> Client | None:
+        """Any key of this data centre that is logged in as this user."""
+        return next((c for c in self.clients.values() if c.dc == dc and c.user_id == user_id), None)
+
+    def save(self) -> None:
+        """Write the file, if there is one."""
+        if self.path is None:
+            return
+        p = self.rsa
+        rows = [
+            {
+                "key": base64.b64encode(c.key.key).decode(),
+                "dc": c.dc,
+                "user_id": c.user_id,
+                "awaits_password": c.awaits_password,
+                "layer": c.layer,
+            }
+            for c in self.clients.values()
+        ]
+        numbers = [format(n, "x") for n in (p.n, p.e, p.d, p.p, p.q)]
+        ports = {str(dc): port for dc, port in self.ports.items()}
+        write_private(self.path, {"version": 1, "rsa": numbers, "ports": ports, "clients": rows})
+
+
+def open_keys(path: Path | None) -> KeyStore:
+    """Read a key file, or make a new store when there is none. Raises `TobsError` for a broken file."""
+    if path is None or not path.exists():
+        return KeyStore(make_rsa_key(), path=path)
+    try:
+        stored = json.loads(path.read_text())
+        store = KeyStore(
+            rsa.PrivateKey(*(int(n, 16) for n in stored["rsa"])),
+            {int(dc): int(port) for dc, port in stored["ports"].items()},
+            path,
+        )
+        for c in stored["clients"]:
+            client = Client(
+                AuthKey.of(base64.b64decode(c["key"])),
+                int(c["dc"]),
+                c["user_id"],
+                bool(c["awaits_password"]),
+                c["layer"],
+            )
+            store.clients[client.dc, client.key.id] = client
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TobsError(
+            f"the lab's keys in {path} cannot be read: {error}",
+            hint="remove the lab's state folder and start again; its clients have to log in anew",
+        ) from error
+    return store
+
+
+def write_private(path: Path, value: Any) -> None:
+    """Write a JSON file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(value, file, indent=1)
+    beside.replace(path)

@@ -1,0 +1,120 @@
+"""`auth.*` and `account.*`: logging in by code and password, and taking a login to another data centre."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from telethon.tl import functions, types
+
+from tobs.lab.rpc import Call, Result, RpcFault, method
+from tobs.lab.server_file import API_HASH, API_ID
+
+if TYPE_CHECKING:
+    from telethon.tl.tlobject import TLObject
+
+
+def _digits(phone: str) -> str:
+    return "".join(c for c in phone if c.isdigit())
+
+
+def _authorize(call: Call, user_id: int) -> TLObject:
+    call.client.user_id = user_id
+    call.client.awaits_password = False
+    call.service.keys.save()
+    return types.auth.Authorization(call.service.world.users[user_id])
+
+
+@method(functions.auth.SendCodeRequest, login=False)
+def send_code(call: Call) -> TLObject:
+    """Say that a code was sent. Only the home data centre does, and only for the world's phone."""
+    request, world = call.request, call.service.world
+    if (request.api_id, request.api_hash) != (API_ID, API_HASH):
+        raise RpcFault("API_ID_INVALID")
+    phone = _digits(request.phone_number)
+    if phone != _digits(world.phone):
+        raise RpcFault("PHONE_NUMBER_INVALID")
+    home = world.scenario.network.home
+    if call.dc != home:
+        call.service.counters.migrations += 1
+        raise RpcFault(f"PHONE_MIGRATE_{home}", 303)
+    return types.auth.SentCode(types.auth.SentCodeTypeApp(len(world.code)), call.service.logins.send_code(phone))
+
+
+@method(functions.auth.SignInRequest, login=False)
+def sign_in(call: Call) -> TLObject:
+    """Check the code; an account with a password needs that too."""
+    request, world, logins = call.request, call.service.world, call.service.logins
+    if not request.phone_code:
+        raise RpcFault("PHONE_CODE_EMPTY")
+    phone = logins.phone_of(request.phone_code_hash)
+    if phone is None:
+        raise RpcFault("PHONE_CODE_EXPIRED")
+    if phone != _digits(request.phone_number):
+        raise RpcFault("PHONE_NUMBER_INVALID")
+    if request.phone_code != world.code:
+        raise RpcFault("PHONE_CODE_INVALID")
+    logins.spend_code(request.phone_code_hash)
+    if world.password:
+        call.client.awaits_password = True
+        call.service.keys.save()
+        raise RpcFault("SESSION_PASSWORD_NEEDED", 401)
+    return _authorize(call, world.me.id)
+
+
+@method(functions.account.GetPasswordRequest, login=False)
+def get_password(call: Call) -> TLObject:
+    """The SRP challenge, for a client that is logged in or about to be."""
+    _may_give_password(call)
+    return call.service.logins.challenge()
+
+
+@method(functions.auth.CheckPasswordRequest, login=False)
+def check_password(call: Call) -> TLObject:
+    """Check the SRP proof."""
+    _may_give_password(call)
+    proof = call.request.password
+    if not isinstance(proof, types.InputCheckPasswordSRP):
+        raise RpcFault("PASSWORD_HASH_INVALID")
+    fits = call.service.logins.check(proof.srp_id, proof.A, proof.M1)
+    if fits is None:
+        raise RpcFault("SRP_ID_INVALID")
+    if not fits:
+        raise RpcFault("PASSWORD_HASH_INVALID")
+    return _authorize(call, call.service.world.me.id)
+
+
+def _may_give_password(call: Call) -> None:
+    if call.client.user_id is None and not call.client.awaits_password:
+        raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
+
+
+@method(functions.auth.ExportAuthorizationRequest, limit="export")
+def export_authorization(call: Call) -> TLObject:
+    """Bytes that log this account in at another data centre, once."""
+    dc = call.request.dc_id
+    if dc == call.dc or call.service.data_centre(dc) is None:
+        raise RpcFault("DC_ID_INVALID")
+    return types.auth.ExportedAuthorization(call.user_id, call.service.logins.export(call.user_id, dc))
+
+
+@method(functions.auth.ImportAuthorizationRequest, login=False)
+def import_authorization(call: Call) -> TLObject:
+    """Log in with bytes exported elsewhere for this data centre."""
+    request = call.request
+    if not call.service.logins.redeem(request.id, call.dc, request.bytes):
+        raise RpcFault("AUTH_BYTES_INVALID")
+    return _authorize(call, request.id)
+
+
+@method(functions.auth.LogOutRequest)
+def log_out(call: Call) -> TLObject:
+    """The key stays, but nobody is behind it any more."""
+    call.client.user_id = None
+    call.service.keys.save()
+    return types.auth.LoggedOut()
+
+
+@method(functions.account.UpdateStatusRequest)
+def update_status(_call: Call) -> Result:
+    """Whether the account is online interests nobody here."""
+    return True

@@ -1,0 +1,155 @@
+"""`messages.*`: dialogs, history by every offset rule, single messages."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from telethon.tl import functions, types
+
+from tobs.lab.content import CHANNEL_BASE, PTS, channel_mark, empty_message, is_empty_message, peer_of
+from tobs.lab.methods.updates import state
+from tobs.lab.peers import channel_of, marked_of
+from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
+from tobs.lab.tl import vector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tobs.lab.world import History
+
+MAX_DIALOGS = 100
+MAX_IDS = 100
+
+
+def _history(call: Call, marked: int) -> History | None:
+    history = call.service.world.histories.get(marked)
+    if history is None and marked < -CHANNEL_BASE:
+        raise RpcFault("CHANNEL_PRIVATE")
+    return history
+
+
+def _seconds(date: datetime | None) -> int:
+    return int(date.timestamp()) if date is not None else 0
+
+
+@method(functions.messages.GetHistoryRequest, limit="history")
+def get_history(call: Call) -> Result:
+    """One page of a chat's messages, newest first."""
+    request, service = call.request, call.service
+    history = _history(call, marked_of(call, request.peer))
+    if history is None:
+        return types.messages.Messages([], [], [], [])
+    where = (
+        request.offset_id,
+        _seconds(request.offset_date),
+        request.add_offset,
+        request.limit,
+        request.max_id,
+        request.min_id,
+    )
+    body, messages = service.content.page(history, where)
+    return Reply(body, lambda: service.counters.served_page(messages))
+
+
+@method(functions.channels.GetMessagesRequest)
+def get_channel_messages(call: Call) -> Result:
+    """Messages of a channel by id."""
+    history = _history(call, channel_mark(channel_of(call, call.request.channel)))
+    if history is None:
+        raise RpcFault("CHANNEL_INVALID")
+    return Reply(call.service.content.messages(history.get(_ids(call.request.id)), history, whole=True))
+
+
+@method(functions.messages.GetMessagesRequest)
+def get_messages(call: Call) -> Result:
+    """Messages of private chats and basic groups by id; these share one row of numbers."""
+    service = call.service
+    others = [history for history in service.world.histories.values() if history.kind != "channel"]
+    found: list[bytes] = []
+    users: set[int] = set()
+    chats: set[int] = set()
+    for number in _ids(call.request.id):
+        message = empty_message(number)
+        for history in others:
+            part = history.get([number])
+            if not is_empty_message(part.messages[0]):
+                message = part.messages[0]
+                users |= part.user_ids
+                chats |= part.chat_ids
+                break
+        found.append(message)
+    head = struct.pack("<I", types.messages.Messages.CONSTRUCTOR_ID)
+    return Reply((head, vector(found), vector(()), service.content.chats(chats), service.content.users(users)))
+
+
+def _ids(given: Sequence[Any]) -> list[int]:
+    if len(given) > MAX_IDS:
+        raise RpcFault("MESSAGE_IDS_TOO_MANY")
+    # Replies and pinned messages could be asked for too; nobody here has them, so they are as empty as id 0.
+    return [i.id if isinstance(i, types.InputMessageID) else 0 for i in given]
+
+
+def _dialogs(call: Call, marked: Sequence[int]) -> tuple[bytes, bytes, bytes, bytes]:
+    world, content = call.service.world, call.service.content
+    rows: list[bytes] = []
+    messages: list[bytes] = []
+    users: set[int] = set()
+    chats: set[int] = set()
+    for mark in marked:
+        history = world.histories[mark]
+        top = history.slice(0, 0, 0, 1, 0, 0)
+        messages += top.messages
+        users |= top.user_ids
+        chats |= top.chat_ids
+        if mark > 0:
+            users.add(mark)
+        else:
+            chats.add(-mark - CHANNEL_BASE if mark < -CHANNEL_BASE else -mark)
+        rows.append(
+            bytes(
+                types.Dialog(
+                    peer=peer_of(mark),
+                    top_message=history.newest[1],
+                    read_inbox_max_id=history.newest[1],
+                    read_outbox_max_id=history.newest[1],
+                    unread_count=0,
+                    unread_mentions_count=0,
+                    unread_reactions_count=0,
+                    unread_poll_votes_count=0,
+                    notify_settings=types.PeerNotifySettings(),
+                    pts=PTS if history.kind == "channel" else None,
+                )
+            )
+        )
+    return vector(rows), vector(messages), content.chats(chats), content.users(users)
+
+
+@method(functions.messages.GetDialogsRequest)
+def get_dialogs(call: Call) -> Result:
+    """The account's chats, newest message first, from an offset on; none are archived."""
+    request, world = call.request, call.service.world
+    every = [] if request.folder_id else world.dialogs()
+    rest = every
+    if not isinstance(request.offset_peer, types.InputPeerEmpty):
+        mark = marked_of(call, request.offset_peer)
+        rest = every[every.index(mark) + 1 :] if mark in every else []
+    elif before := _seconds(request.offset_date):
+        rest = [mark for mark in every if world.histories[mark].newest[0] < before]
+    chosen = rest[: max(1, min(request.limit or MAX_DIALOGS, MAX_DIALOGS))]
+    if len(chosen) == len(every):
+        head = struct.pack("<I", types.messages.Dialogs.CONSTRUCTOR_ID)
+    else:
+        head = struct.pack("<Ii", types.messages.DialogsSlice.CONSTRUCTOR_ID, len(every))
+    return Reply((head, *_dialogs(call, chosen)))
+
+
+@method(functions.messages.GetPeerDialogsRequest)
+def get_peer_dialogs(call: Call) -> Result:
+    """The dialogs of given peers."""
+    world = call.service.world
+    marked = [marked_of(call, given.peer) for given in call.request.peers if isinstance(given, types.InputDialogPeer)]
+    head = struct.pack("<I", types.messages.PeerDialogs.CONSTRUCTOR_ID)
+    rows = _dialogs(call, [mark for mark in marked if mark in world.histories])
+    return Reply((head, *rows, bytes(state())))

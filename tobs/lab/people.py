@@ -1,0 +1,99 @@
+"""The account, the people and the chats of a world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from telethon.tl import types
+
+from tobs.lab.draws import Draws
+from tobs.lab.names import FIRST_NAMES, LAST_NAMES, USERNAMES
+
+if TYPE_CHECKING:
+    from tobs.lab.dataset import Dataset
+
+CHANNEL_MARK = -1_000_000_000_000
+
+
+def mark(peer: Any) -> int:
+    """The marked id of a TL peer: users as they are, basic groups -id, channels -(10**12 + id)."""
+    if isinstance(peer, types.PeerUser):
+        return int(peer.user_id)
+    if isinstance(peer, types.PeerChat):
+        return -int(peer.chat_id)
+    return CHANNEL_MARK - int(peer.channel_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who and what appears: `me` and `people` (me first) are users, `channel` is exported, `group` is basic.
+
+    `origin` is a channel out of which messages are forwarded, and which has no history here.
+    """
+
+    me: Any
+    people: list[Any]
+    channel: Any
+    group: Any
+    origin: Any
+
+
+def draw_cast(dataset: Dataset, seed: int, start: int) -> Cast:
+    """The people and chats of a dataset; `start` is the Unix time at which the chats came to be."""
+    draws = Draws(seed, "people")
+    first = 200_000_000 + draws.below(1_000_000) * 100
+    people = []
+    for number in range(dataset.users + 1):
+        name = FIRST_NAMES[(number - 1) % len(FIRST_NAMES)] if number else "Archie"
+        known = 0 < number <= len(USERNAMES)
+        people.append(
+            types.User(
+                id=first + number * 97 + draws.below(97),
+                is_self=True if number == 0 else None,
+                contact=True if number else None,
+                access_hash=draws.signed64(),
+                first_name=name,
+                last_name=draws.pick(LAST_NAMES) if draws.chance(0.7) else None,
+                username="archie_lab" if number == 0 else f"{USERNAMES[number - 1]}_lab" if known else None,
+                phone=PHONE if number == 0 else None,
+                status=types.UserStatusOffline(start),
+            )
+        )
+    base = 1_400_000_000 + draws.below(1_000_000) * 100
+    broadcast = dataset.kind == "broadcast"
+    channel = types.Channel(
+        id=base,
+        title=dataset.title,
+        photo=types.ChatPhotoEmpty(),
+        date=start,
+        broadcast=broadcast or None,
+        megagroup=None if broadcast else True,
+        access_hash=draws.signed64(),
+        username=dataset.username,
+        participants_count=len(people),
+    )
+    origin = types.Channel(
+        id=base + 1,
+        title="Elsewhere 📰",
+        photo=types.ChatPhotoEmpty(),
+        date=start,
+        left=True,
+        broadcast=True,
+        access_hash=draws.signed64(),
+        username="elsewhere_lab",
+    )
+    group = types.Chat(
+        id=4_000_000 + draws.below(1_000_000),
+        title="Kitchen table",
+        photo=types.ChatPhotoEmpty(),
+        participants_count=min(5, len(people)),
+        date=start,
+        version=1,
+    )
+    return Cast(people[0], people, channel, group, origin)
+
+
+PHONE = "9996627415"
+CODE = "22222"
+PASSWORD = "correct horse 🔋 staple"  # noqa: S105 (of an account that exists only in the lab)

@@ -1,0 +1,176 @@
+"""From a serialized request to its answer: wrappers come off, login and limits are checked.
+
+The modules of `tobs.lab.methods` register their handlers here, one module a family of methods.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from telethon.errors import TypeNotFoundError
+from telethon.extensions import BinaryReader
+from telethon.tl import functions, types
+from telethon.tl.tlobject import TLObject, TLRequest
+
+if TYPE_CHECKING:
+    from tobs.lab.floods import FloodBucket
+    from tobs.lab.keys import Client
+    from tobs.lab.service import Service
+    from tobs.lab.tl import Chunks
+
+TRUE, FALSE = b"\xb5ur\x99", b"7\x97y\xbc"
+log = logging.getLogger(__name__)
+
+
+class RpcFault(Exception):  # noqa: N818  rpc_error is its form on the wire
+    """A request is refused: becomes `rpc_error`. Codes as in https://core.telegram.org/api/errors."""
+
+    def __init__(self, text: str, code: int = 400) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+    def serialize(self) -> bytes:
+        """The serialized `rpc_error`."""
+        return bytes(types.RpcError(self.code, self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, as a handler sees it."""
+
+    service: Service
+    client: Client
+    request: Any
+
+    @property
+    def dc(self) -> int:
+        """The data centre that was asked."""
+        return self.client.dc
+
+    @property
+    def user_id(self) -> int:
+        """The account that asks; only for methods that need a login."""
+        if self.client.user_id is None:
+            raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
+        return self.client.user_id
+
+
+@dataclass(slots=True)
+class Reply:
+    """A serialized result; `served` is called as it leaves, to count what was really given out."""
+
+    body: Chunks
+    served: Callable[[], None] | None = None
+    bucket: FloodBucket | None = None
+    is_flood: bool = False
+
+
+Result: TypeAlias = Reply | TLObject | bytes | bool
+Handler: TypeAlias = Callable[[Call], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method the lab knows: name, handler, whether it needs a login, and the limit it falls under."""
+
+    name: str
+    handle: Handler
+    login: bool
+    limit: str | None
+
+
+METHODS: dict[type[TLRequest], Method] = {}
+
+
+def method_name(request: type[TLRequest]) -> str:
+    """The official name of a method: `messages.getHistory`."""
+    family = request.__module__.rpartition(".functions")[2].lstrip(".")
+    name = request.__name__.removesuffix("Request")
+    name = name[0].lower() + name[1:]
+    return f"{family}.{name}" if family else name
+
+
+def method(request: type[TLRequest], *, login: bool = True, limit: str | None = None) -> Callable[[Handler], Handler]:
+    """Register a handler for a request. `limit` names the field of `Limits` whose bucket it draws from."""
+
+    def register(handle: Handler) -> Handler:
+        METHODS[request] = Method(method_name(request), handle, login, limit)
+        return handle
+
+    return register
+
+
+def _unwrap(client: Client, request: Any, service: Service) -> Any:
+    layer, inited = None, False
+    while True:
+        if isinstance(request, functions.InvokeWithLayerRequest):
+            layer = request.layer
+        elif isinstance(request, functions.InitConnectionRequest):
+            inited = True
+        elif not isinstance(
+            request,
+            functions.InvokeWithoutUpdatesRequest | functions.InvokeAfterMsgRequest | functions.InvokeAfterMsgsRequest,
+        ):
+            break
+        request = request.query
+    if layer is not None and inited and layer != client.layer:
+        client.layer = layer
+        service.keys.save()
+    if client.layer is None:
+        raise RpcFault("CONNECTION_NOT_INITED")
+    return request
+
+
+def _handle(method: Method, call: Call) -> Result:
+    try:
+        return method.handle(call)
+    except RpcFault:
+        raise
+    except Exception as error:
+        log.exception("%s failed", method.name)
+        raise RpcFault("INTERNAL", 500) from error
+
+
+def answer(service: Service, client: Client, body: bytes, now: float, sent: float) -> Reply:
+    """Answer one serialized request that arrived at `now`, sent at `sent`; a fault becomes a reply."""
+    counters = service.counters
+    try:
+        try:
+            request = BinaryReader(body).tgread_object()
+        except TypeNotFoundError as error:
+            counters.requests["unknown"] += 1
+            raise RpcFault("INPUT_METHOD_INVALID") from error
+        except Exception as error:  # the codec fails in many ways on what is cut short or makes no sense
+            counters.requests["malformed"] += 1
+            raise RpcFault("INPUT_FETCH_ERROR") from error
+        request = _unwrap(client, request, service)
+        method = METHODS.get(type(request))
+        if method is None:
+            counters.requests["unknown"] += 1
+            raise RpcFault("INPUT_METHOD_INVALID")
+        counters.requests[method.name] += 1
+        if method.login and client.user_id is None:
+            raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
+        bucket = service.bucket(client, method.limit) if method.limit else None
+        if bucket is not None and (wait := bucket.take(now, sent)):
+            return flooded(service, bucket, wait)
+        result = _handle(method, Call(service, client, request))
+    except RpcFault as fault:
+        counters.errors[fault.text] += 1
+        return Reply((fault.serialize(),))
+    if isinstance(result, Reply):
+        result.bucket = bucket
+        return result
+    if isinstance(result, bool):
+        result = TRUE if result else FALSE
+    return Reply((bytes(result),), bucket=bucket)
+
+
+def flooded(service: Service, bucket: FloodBucket, wait: int) -> Reply:
+    """The refusal that asks to wait so many seconds."""
+    service.counters.refused += 1
+    return Reply((RpcFault(f"FLOOD_WAIT_{wait}", 420).serialize(),), bucket=bucket, is_flood=True)

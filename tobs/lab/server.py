@@ -1,0 +1,142 @@
+"""A running lab: one listening socket a data centre, all on the caller's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from tobs.errors import TobsError
+from tobs.lab import methods
+from tobs.lab.connection import Connection
+from tobs.lab.content import Content
+from tobs.lab.crypto import AuthKey
+from tobs.lab.keys import Client, KeyStore, open_keys, write_private
+from tobs.lab.logins import Logins
+from tobs.lab.server_file import describe
+from tobs.lab.service import Service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tobs.lab.scenario import DataCentre
+    from tobs.lab.world import World
+
+__all__ = ["KEYS", "SERVER_FILE", "Lab", "methods", "start"]
+
+KEYS = "keys.json"
+SERVER_FILE = "server.json"
+BACKLOG = 128
+
+
+class Lab:
+    """A lab that listens.
+
+    `server_file` is what a client needs (`dc, host, port, public_key, session, api_id, api_hash, phone, code,
+    password`), `ports` has the port of every data centre.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        servers: list[asyncio.Server],
+        opened: set[Connection],
+        server_file: dict[str, Any],
+    ) -> None:
+        self._service = service
+        self._servers = servers
+        self._opened = opened
+        self.server_file = server_file
+
+    @property
+    def world(self) -> World:
+        """What this lab serves."""
+        return self._service.world
+
+    @property
+    def ports(self) -> dict[int, int]:
+        """The port of every data centre."""
+        return dict(self._service.keys.ports)
+
+    def counters(self) -> dict[str, Any]:
+        """What was served since the start or the last reset; times are of `time.monotonic()`."""
+        return self._service.read_counters()
+
+    def reset(self) -> None:
+        """Count anew."""
+        self._service.reset_counters()
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._opened):
+            connection.abort()
+        for server in self._servers:
+            await server.wait_closed()
+
+
+async def start(
+    world: World,
+    *,
+    state: Path | None = None,
+    host: str = "127.0.0.1",
+    ports: dict[int, int] | None = None,
+) -> Lab:
+    """Serve a world.
+
+    With a `state` folder the lab's keys, ports and clients outlive it (`keys.json`), and the server file is
+    written there (`server.json`), both 0600. `ports` asks for certain ports by data centre; otherwise those of
+    the state are taken, or free ones. Raises `TobsError` when a port is taken or the state is unreadable.
+    """
+    keys = open_keys(None if state is None else state / KEYS)
+    wanted = keys.ports | (ports or {})
+    service = Service(world, keys, host, Logins(world.password), Content(world))
+    opened: set[Connection] = set()
+    servers: list[asyncio.Server] = []
+    try:
+        for dc in world.scenario.network.dcs:
+            listening = _listen(host, wanted.get(dc.id, 0))
+            keys.ports[dc.id] = listening.getsockname()[1]
+            servers.append(await _serve(service, dc, opened, listening))
+    except BaseException:
+        for server in servers:
+            server.close()
+        raise
+    keys.ports = {dc.id: keys.ports[dc.id] for dc in world.scenario.network.dcs}
+    server_file = describe(world, keys, _own_client(world, keys), host)
+    keys.save()
+    if state is not None:
+        write_private(state / SERVER_FILE, server_file)
+    return Lab(service, servers, opened, server_file)
+
+
+def _own_client(world: World, keys: KeyStore) -> Client:
+    """The key of the server file: logged in at home from the start. A restarted lab finds the old one."""
+    home = world.scenario.network.home
+    found = keys.authorized(home, world.me.id)
+    return found or keys.add(Client(AuthKey.of(b"\1" + os.urandom(255)), home, user_id=world.me.id))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise TobsError(
+                f"port {port} on {host} is not free",
+                hint="another lab may run on the same state folder: stop it, or use another folder",
+            ) from error
+        raise TobsError(f"cannot listen on {host}: {error}", hint="give an address of this machine") from error
+    return listening
+
+
+async def _serve(service: Service, dc: DataCentre, opened: set[Connection], listening: socket.socket) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: Connection(service, dc, opened), sock=listening, backlog=BACKLOG)

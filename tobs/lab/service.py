@@ -1,0 +1,132 @@
+"""What all connections of a lab share: the world, keys, sessions, links, buckets and counters."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from tobs.lab.counters import Counters
+from tobs.lab.floods import FloodBucket
+from tobs.lab.network import Link
+
+if TYPE_CHECKING:
+    from tobs.lab.content import Content
+    from tobs.lab.keys import Client, KeyStore
+    from tobs.lab.logins import Logins
+    from tobs.lab.scenario import DataCentre
+    from tobs.lab.world import World
+
+MAX_SESSIONS = 4096
+RECENT_IDS = 512
+
+
+class Session:
+    """One session of one key: the server's counter, and which of the client's messages were seen lately."""
+
+    __slots__ = ("_order", "_seen", "announced", "client", "id", "sequence")
+
+    def __init__(self, client: Client, session_id: int) -> None:
+        self.client = client
+        self.id = session_id
+        self.sequence = 0
+        self.announced = False
+        self._seen: set[int] = set()
+        self._order: list[int] = []
+
+    def is_new(self, msg_id: int) -> bool:
+        """Remember a client's message id: False when it came before."""
+        if msg_id in self._seen:
+            return False
+        self._seen.add(msg_id)
+        self._order.append(msg_id)
+        if len(self._order) > 2 * RECENT_IDS:
+            self._seen.difference_update(self._order[:RECENT_IDS])
+            del self._order[:RECENT_IDS]
+        return True
+
+    def next_sequence(self, *, content: bool) -> int:
+        """The sequence number of the server's next message: odd when it has to be acknowledged."""
+        number = 2 * self.sequence + content
+        self.sequence += content
+        return number
+
+
+@dataclass(slots=True)
+class Service:
+    """The shared state of a running lab; everything happens on one event loop."""
+
+    world: World
+    keys: KeyStore
+    host: str
+    logins: Logins
+    content: Content
+    counters: Counters = field(default_factory=Counters)
+    sessions: OrderedDict[tuple[int, bytes, int], Session] = field(default_factory=OrderedDict)
+    links: dict[tuple[int, int], Link] = field(default_factory=dict)
+    buckets: dict[tuple[int, str], FloodBucket] = field(default_factory=dict)
+    open_connections: dict[int, int] = field(default_factory=dict)
+    accepted: int = 0
+    block_hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
+    _last_id: int = 0
+
+    def data_centre(self, dc: int) -> DataCentre | None:
+        """The data centre with this number, or None."""
+        return next((d for d in self.world.scenario.network.dcs if d.id == dc), None)
+
+    def session(self, client: Client, session_id: int) -> tuple[Session, bool]:
+        """The session of this number, and whether it had to be made."""
+        key = (client.dc, client.key.id, session_id)
+        found = self.sessions.get(key)
+        if found is not None:
+            self.sessions.move_to_end(key)
+            return found, False
+        made = self.sessions[key] = Session(client, session_id)
+        if len(self.sessions) > MAX_SESSIONS:
+            self.sessions.popitem(last=False)
+        return made, True
+
+    def end_session(self, client: Client, session_id: int) -> bool:
+        """Forget a session: whether there was one."""
+        return self.sessions.pop((client.dc, client.key.id, session_id), None) is not None
+
+    def next_id(self, *, answer: bool) -> int:
+        """A message id of the server: rising, 1 modulo 4 for answers and 3 for what it says unasked."""
+        self._last_id = max(self._last_id + 4, int(time.time() * 2**32) & ~3)
+        return self._last_id + (1 if answer else 3)
+
+    def shared_link(self, client: Client) -> Link | None:
+        """The downstream link of the account behind a key to its data centre; None: unlimited."""
+        rate = self.world.scenario.network.account_rate
+        if client.user_id is None or rate is None:
+            return None
+        key = (client.user_id, client.dc)
+        if key not in self.links:
+            self.links[key] = Link(rate)
+        return self.links[key]
+
+    def bucket(self, client: Client, limit: str) -> FloodBucket | None:
+        """The request bucket of an account for one of `Limits`' fields; None when that is off."""
+        limits = getattr(self.world.scenario.limits, limit)
+        if client.user_id is None or limits is None:
+            return None
+        key = (client.user_id, limit)
+        if key not in self.buckets:
+            random = Random(f"{self.world.scenario.seed}:{limit}:{client.user_id}")
+            self.buckets[key] = FloodBucket(limits, random)
+        return self.buckets[key]
+
+    def read_counters(self) -> dict[str, object]:
+        """All totals as plain JSON values."""
+        return self.counters.read() | {
+            "floods": sum(b.floods for b in self.buckets.values()),
+            "requests_during_flood": sum(b.during for b in self.buckets.values()),
+        }
+
+    def reset_counters(self) -> None:
+        """Begin to count anew; buckets, sessions and links stay as they are."""
+        self.counters = Counters()
+        for bucket in self.buckets.values():
+            bucket.floods = bucket.during = 0

@@ -1,0 +1,75 @@
+"""Pieces of the TL wire format, for answers whose messages and file bytes are bytes already.
+
+Source: https://core.telegram.org/mtproto/serialize. Everything is little endian and aligned to 4 bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VECTOR = b"\x15\xc4\xb5\x1c"
+GZIP_PACKED = 0x3072CFA1
+Chunks = tuple[bytes, ...]
+"""One serialized object in pieces, joined once when it is encrypted."""
+
+
+def vector(items: Sequence[bytes]) -> bytes:
+    """Serialize `Vector t` from its boxed items."""
+    return b"".join((VECTOR, struct.pack("<i", len(items)), *items))
+
+
+def bytes_head(length: int) -> bytes:
+    """The length prefix of a TL `bytes` of `length` bytes (below 2**24)."""
+    if length < 254:
+        return bytes((length,))
+    return struct.pack("<I", 254 | length << 8)
+
+
+def bytes_tail(length: int) -> bytes:
+    """The zeros that align a TL `bytes` of `length` bytes to 4."""
+    return bytes(-(length + (1 if length < 254 else 4)) % 4)
+
+
+def pack_bytes(data: bytes) -> bytes:
+    """Serialize a TL `bytes`."""
+    return b"".join((bytes_head(len(data)), data, bytes_tail(len(data))))
+
+
+def gzip_packed(data: bytes, level: int = 3) -> bytes:
+    """Serialize `gzip_packed` around a serialized object."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+    packed = packer.compress(data) + packer.flush()
+    return struct.pack("<I", GZIP_PACKED) + pack_bytes(packed)
+
+
+def read_bytes(data: bytes | memoryview, at: int) -> tuple[bytes, int]:
+    """Read a TL `bytes` at `at`: its content and the place after it. ValueError when it is cut short."""
+    if at >= len(data):
+        raise ValueError("no bytes at the end of the data")
+    length = data[at]
+    start = at + 1
+    if length == 254:
+        length = int.from_bytes(data[at + 1 : at + 4], "little")
+        start = at + 4
+    end = start + length
+    if end > len(data):
+        raise ValueError("bytes run past the end of the data")
+    return bytes(data[start:end]), end + (at - end) % 4
+
+
+def gunzip(data: bytes, limit: int) -> bytes:
+    """Unpack the body of a `gzip_packed` (after its constructor); ValueError beyond `limit` bytes."""
+    packed, _ = read_bytes(data, 0)
+    unpacker = zlib.decompressobj(31)
+    try:
+        result = unpacker.decompress(packed, limit)
+    except zlib.error as error:
+        raise ValueError(f"not gzip: {error}") from error
+    if not unpacker.eof:
+        raise ValueError("packed data is too long or cut short")
+    return result

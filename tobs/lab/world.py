@@ -1,0 +1,128 @@
+"""The world that a lab serves: an account, people, chats with their histories, and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from telethon.tl import types
+
+from tobs.lab.compose import Author, arrange, draw_ids
+from tobs.lab.draws import Draws
+from tobs.lab.files import FileSpec, Posting, Shelf, draw_files
+from tobs.lab.history import Entry, History, Slice
+from tobs.lab.people import CHANNEL_MARK, CODE, PASSWORD, PHONE, Cast, draw_cast, mark
+
+if TYPE_CHECKING:
+    from tobs.lab.scenario import Scenario
+
+__all__ = ["FileSpec", "History", "Slice", "World", "build"]
+
+START = 1_672_574_400
+"""The first message's date, 2023-01-01 12:00 UTC: fixed, since the bytes must be the same on any day."""
+SIDE_FILES = 2
+"""Files of the channel that are posted again in each of the other chats."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a lab needs to answer.
+
+    Bare ids key `users` and `chats`, marked ids `histories`; `usernames` (lower case) leads to marked ids.
+
+    `phone`, `code` and `password` are what logging in asks for.
+    """
+
+    scenario: Scenario
+    me: Any
+    users: dict[int, Any]
+    chats: dict[int, Any]
+    phone: str
+    code: str
+    password: str
+    histories: dict[int, History]
+    usernames: dict[str, int]
+    shelf: Shelf
+
+    def file(self, file_id: int, thumb: str = "") -> FileSpec | None:
+        """The file with this id, or None; `thumb` "m" gives a photo's preview, which has other bytes."""
+        if thumb == "m" and file_id in self.shelf.previews:
+            return self.shelf.previews[file_id]
+        return self.shelf.specs.get(file_id)
+
+    def dialogs(self) -> list[int]:
+        """Marked ids of the chats that have a history, that with the newest message first."""
+        return sorted(self.histories, key=lambda peer: (*self.histories[peer].newest, peer), reverse=True)
+
+    def title(self, peer_id: int) -> str:
+        """What a chat is called: its title, or the names of the user."""
+        if peer_id > 0:
+            user = self.users[peer_id]
+            return " ".join(filter(None, (user.first_name, user.last_name)))
+        bare = CHANNEL_MARK - peer_id if peer_id < CHANNEL_MARK else -peer_id
+        return str(self.chats[bare].title)
+
+
+def build(scenario: Scenario) -> World:
+    """The world of a scenario: the same in any process. Real media come from the cache."""
+    dataset, seed = scenario.dataset, scenario.seed
+    cast = draw_cast(dataset, seed, START)
+    shelf = draw_files(dataset, seed, START)
+    histories = [_channel(scenario, cast, shelf.postings)]
+    chats = {cast.channel.id: cast.channel, cast.origin.id: cast.origin}
+    if dataset.side_messages:
+        histories += _side_chats(scenario, cast, shelf.postings)
+        chats[cast.group.id] = cast.group
+    usernames = {user.username.lower(): user.id for user in cast.people if user.username}
+    for channel in (cast.channel, cast.origin):
+        usernames[channel.username.lower()] = mark(types.PeerChannel(channel.id))
+    return World(
+        scenario=scenario,
+        me=cast.me,
+        users={user.id: user for user in cast.people},
+        chats=chats,
+        phone=PHONE,
+        code=CODE,
+        password=PASSWORD,
+        histories={history.peer_id: history for history in histories},
+        usernames=usernames,
+        shelf=shelf,
+    )
+
+
+def _photos(postings: list[Posting]) -> list[Posting]:
+    return [posting for posting in postings if posting.photo is not None]
+
+
+def _channel(scenario: Scenario, cast: Cast, postings: list[Posting]) -> History:
+    dataset, seed = scenario.dataset, scenario.seed
+    draws = Draws(seed, "channel")
+    posts = arrange(dataset, postings, draws)
+    ids = draw_ids(dataset.messages, dataset.gaps, draws)
+    author = Author(dataset, cast, types.PeerChannel(cast.channel.id), cast.people, _photos(postings), draws)
+    return _history(author, author.write(ids, posts, START))
+
+
+def _side_chats(scenario: Scenario, cast: Cast, postings: list[Posting]) -> list[History]:
+    """A private chat and a basic group, which number their messages together, as an account does."""
+    dataset, seed = scenario.dataset, scenario.seed
+    draws = Draws(seed, "side chats")
+    ids = draw_ids(2 * dataset.side_messages, dataset.gaps, draws)
+    draws.shuffle(ids)
+    histories = []
+    friend = cast.people[1]
+    for number, (peer, writers) in enumerate(
+        ((types.PeerUser(friend.id), [cast.me, friend]), (types.PeerChat(cast.group.id), cast.people[:5]))
+    ):
+        own = sorted(ids[number * dataset.side_messages : (number + 1) * dataset.side_messages])
+        posts: list[list[Posting | None]] = [[None] for _ in own[1:]]
+        for posting in postings[: min(SIDE_FILES, len(posts))]:
+            posts[draws.below(len(posts))] = [posting]
+        author = Author(dataset, cast, peer, writers, _photos(postings), draws)
+        histories.append(_history(author, author.write(own, posts, START + number)))
+    return histories
+
+
+def _history(author: Author, entries: list[Entry]) -> History:
+    kinds = {types.PeerUser: "user", types.PeerChat: "chat", types.PeerChannel: "channel"}
+    return History(mark(author.peer), kinds[type(author.peer)], entries)

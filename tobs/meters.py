@@ -1,0 +1,94 @@
+"""Plain numbers that the hot path writes and telemetry reads: stages, queues, and a queue that keeps its books.
+
+An attribute costs nothing to write; an observable instrument reads it once an interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Stage:
+    """A step of the run: seconds its workers were busy, waited for input and could not hand on."""
+
+    name: str
+    workers: int = 1
+    busy: float = 0.0
+    wait_get: float = 0.0
+    blocked_put: float = 0.0
+    items: int = 0
+
+
+@dataclass(slots=True)
+class Queue:
+    """A bounded queue's depth; `integral` is depth times seconds, so that peaks between two readings count."""
+
+    name: str
+    capacity: int
+    depth: int = 0
+    integral: float = 0.0
+    since: float = field(default_factory=time.perf_counter)
+
+    def change(self, by: int) -> None:
+        """The depth changes now."""
+        now = time.perf_counter()
+        self.integral += self.depth * (now - self.since)
+        self.since = now
+        self.depth += by
+
+
+@dataclass(slots=True)
+class Meters:
+    """All stages and queues of a run, by name."""
+
+    stages: dict[str, Stage] = field(default_factory=dict)
+    queues: dict[str, Queue] = field(default_factory=dict)
+
+    def stage(self, name: str, workers: int = 1) -> Stage:
+        """The stage of this name, made on first use."""
+        stage = self.stages.setdefault(name, Stage(name))
+        stage.workers = workers
+        return stage
+
+    def queue(self, name: str, capacity: int) -> Queue:
+        """The queue of this name, made on first use."""
+        queue = self.queues.setdefault(name, Queue(name, capacity))
+        queue.capacity = capacity
+        return queue
+
+
+class MeteredQueue(Generic[T]):
+    """A bounded queue between two stages that accounts for both sides' waiting."""
+
+    def __init__(self, meters: Meters, name: str, capacity: int, giver: Stage, taker: Stage) -> None:
+        self._queue: asyncio.Queue[T] = asyncio.Queue(capacity)
+        self._meter = meters.queue(name, capacity)
+        self._giver = giver
+        self._taker = taker
+
+    async def put(self, item: T) -> None:
+        """Hand on; waits while the queue is full."""
+        if self._queue.full():
+            began = time.perf_counter()
+            await self._queue.put(item)
+            self._giver.blocked_put += time.perf_counter() - began
+        else:
+            self._queue.put_nowait(item)
+        self._meter.change(+1)
+
+    async def get(self) -> T:
+        """Take; waits while the queue is empty."""
+        if self._queue.empty():
+            began = time.perf_counter()
+            item = await self._queue.get()
+            self._taker.wait_get += time.perf_counter() - began
+        else:
+            item = self._queue.get_nowait()
+        self._meter.change(-1)
+        return item

@@ -1,0 +1,483 @@
+"""The ports: every seam of an export, in the order in which data passes them.
+
+What moves is a `Batch` (a history page of at most 100 messages) or a `Part` of a file, never one message.
+A port is a plain async callable or a small protocol; its baseline lives in `tobs.engine` (or in `tobs.telegram`
+and `tobs.archive`, where it needs their library). A **slot** holds one strategy, **layers** wrap one another in
+a fixed order of bands.
+
+Ids are marked as Telegram's clients mark them: users positive, basic groups `-id`, channels `-(10**12 + id)`.
+Times are seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from tobs.knobs import Value
+    from tobs.meters import Meters
+
+PAGE = 100
+"""Messages a history page holds at most (messages.getHistory, official documentation)."""
+
+
+# ---------------------------------------------------------------- values
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat that can be exported. `kind` is user, chat or channel; `peer` is the input peer, opaque here."""
+
+    id: int
+    kind: str
+    title: str
+    username: str | None = None
+    peer: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """An inclusive interval of message ids."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A span to read, and the layer its requests need around them (a takeout's split range), if any."""
+
+    span: Span
+    wrap: Callable[[Invoke], Invoke] | None = None
+
+
+class MediaRef(NamedTuple):
+    """A file that a message carries, with all that is needed to ask for it, also another day.
+
+    `form` is photo or document and `thumb` the photo size asked for; `access_hash` and `reference` come from the
+    message; `kind` is Telegram Desktop's word (photo, video_file, voice_message, ...).
+    """
+
+    chat_id: int
+    message_id: int
+    kind: str
+    file_id: int
+    dc: int
+    size: int
+    name: str | None
+    mime: str
+    date: str
+    form: str
+    access_hash: int
+    reference: bytes
+    thumb: str
+
+
+class MessageRow(NamedTuple):
+    """One message as the archive keeps it; `raw` is the whole TL object as JSON."""
+
+    chat_id: int
+    id: int
+    date: str
+    sender_id: int | None
+    text: str
+    kind: str
+    reply_to: int | None
+    grouped_id: int | None
+    topic_id: int | None
+    edited: str | None
+    views: int | None
+    forwards: int | None
+    raw: str
+
+
+class PeerRow(NamedTuple):
+    """A user, group or channel that some message names; `raw` is the whole TL object as JSON."""
+
+    id: int
+    kind: str
+    name: str
+    username: str | None
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer to a history request, newest message first.
+
+    `span` is what it proves: no message inside it is missing from `messages`. `count` is the server's count of
+    the whole history, `newer` how many of those are newer than the first one here (None where it does not say),
+    `ended` whether the server had no more above the range's low end, `doubtful` whether only a short page says so.
+    `size` is the answer's length on the wire.
+    """
+
+    chat: Chat
+    span: Span
+    messages: list[Any]
+    peers: list[Any]
+    count: int
+    ended: bool
+    doubtful: bool
+    size: int
+    newer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A page made ready to be kept; its rows, its media and the span it covers are committed together."""
+
+    chat_id: int
+    span: Span
+    messages: list[MessageRow]
+    media: list[MediaRef]
+    peers: list[PeerRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a file: one request."""
+
+    offset: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A file was fetched whole: its size."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A file need not be fetched: it equals the stored file `file_id`."""
+
+    file_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a reference: `status` is done, missing (gone on the server) or skipped; `path` is relative."""
+
+    ref: MediaRef
+    status: str
+    sha256: str | None = None
+    size: int = 0
+    path: str | None = None
+    reason: str = ""
+
+
+class Traffic(StrEnum):
+    """What a request is for; history goes first where both wait."""
+
+    HISTORY = "history"
+    MEDIA = "media"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way: `method` is the unwrapped method's name, `dc` None means the home data centre.
+
+    `sender` is set by LEASE; `limit` is the bytes that the answer may hold, for deadlines.
+    """
+
+    request: Any
+    method: str
+    traffic: Traffic = Traffic.HISTORY
+    dc: int | None = None
+    limit: int = 0
+    sender: Sender | None = None
+
+
+# ---------------------------------------------------------------- requests
+
+Invoke: TypeAlias = "Callable[[Call], Awaitable[Any]]"
+
+
+class InvokeBand(IntEnum):
+    """Order of the layers around a request, outermost first; nobody waits while holding a lease."""
+
+    RETRY = 1
+    PACE = 2
+    LEASE = 3
+    SESSION = 4
+    DEADLINE = 5
+    OBSERVE = 6
+
+
+class FetchBand(IntEnum):
+    """Order of the layers around a file, outermost first: what may spare the fetch stands before what repairs it."""
+
+    SPARE = 1
+    REPAIR = 2
+
+
+class Sender(Protocol):
+    """One authorized connection to a data centre."""
+
+    dc: int
+    closed: bool
+
+    async def send(self, request: Any) -> Any:
+        """Send one request. Raises `RpcError` for a refusal, `LostError` when no answer can come."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection; what is in flight fails with `LostError`."""
+        ...
+
+
+class Dial(Protocol):
+    """Opens one authorized sender: key, handshake, export and import of the authorization."""
+
+    async def __call__(self, dc: int | None) -> Sender: ...
+
+
+class Pool(Protocol):
+    """Owns the senders: opens them on demand, lends them out, never more than its knobs allow."""
+
+    def lease(self, dc: int | None, traffic: Traffic) -> AbstractAsyncContextManager[Sender]:
+        """Lend a sender for one request; waits for a free place, history first."""
+        ...
+
+    async def warm(self, dc: int, senders: int) -> None:
+        """Open senders ahead of their first request."""
+        ...
+
+    def part_size(self, dc: int, size: int) -> int:
+        """Bytes to ask for in one request of a file of `size`."""
+        ...
+
+    def deadline(self, call: Call) -> float:
+        """Seconds after which one attempt counts as lost."""
+        ...
+
+    async def close(self) -> None:
+        """Close all senders."""
+        ...
+
+
+class Lanes(Protocol):
+    """Which data centre is asked for a file."""
+
+    def lane(self, ref: MediaRef) -> int | None:
+        """The data centre to ask; None is home."""
+        ...
+
+    def moved(self, ref: MediaRef, dc: int) -> None:
+        """The server said that this file lives at `dc`."""
+        ...
+
+    def expect(self, dc: int, size: int) -> None:
+        """`size` bytes will be wanted from `dc`."""
+        ...
+
+
+# ---------------------------------------------------------------- history
+
+
+class Ranges(Protocol):
+    """Divides the id spans that are still to be read into ranges. Layers."""
+
+    async def __call__(self, chat: Chat, gaps: Sequence[Span]) -> list[Range]: ...
+
+
+class Source(Protocol):
+    """Reads ranges into pages, in any order; each page's span is proven when it is yielded. Slot."""
+
+    def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]: ...
+
+
+class Write(Protocol):
+    """Keeps batches and outcomes of files, each call in one transaction. Slot."""
+
+    async def commit(self, batch: Batch) -> None:
+        """Keep rows, span and pending media together, or nothing of them."""
+        ...
+
+    async def settle(self, outcomes: Sequence[Settled]) -> None:
+        """Keep what became of some references."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What a Runner drives: `normalise` turns pages into batches, `submit` takes their media."""
+
+    source: Source
+    normalise: Callable[[Page], Batch]
+    write: Write
+    submit: Submit
+    budget: Budget
+    probes: Sequence[Probe]
+
+
+class Runner(Protocol):
+    """Drives source, normalise and write; submits media after their commit. Slot."""
+
+    async def __call__(self, chat: Chat, ranges: Sequence[Range], flow: Flow) -> None: ...
+
+
+# ---------------------------------------------------------------- media
+
+
+class Submit(Protocol):
+    """Hands over a batch's media and awaits their *acceptance*. Layers."""
+
+    async def __call__(self, refs: Sequence[MediaRef]) -> None: ...
+
+
+class Agenda(Protocol):
+    """Orders accepted references and decides how many files move at once. Slot.
+
+    Capacity 0 (the baseline) means that accepted is finished.
+    """
+
+    async def put(self, refs: Sequence[MediaRef]) -> None:
+        """Accept references; returns when all of them are accepted."""
+        ...
+
+    async def drain(self) -> None:
+        """Return when everything accepted is finished. Raises what stopped the work."""
+        ...
+
+
+class Sink(Protocol):
+    """A file being written, at any offset."""
+
+    async def write(self, offset: int, data: bytes) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Disk(Protocol):
+    """Opens sinks. Slot."""
+
+    async def open(self, path: Path, size: int) -> Sink: ...
+
+
+ReadPart: TypeAlias = "Callable[[Part], Awaitable[bytes]]"
+
+
+class Parts(Protocol):
+    """Asks for a file's parts and decides how many at once. Slot. Returns the bytes written."""
+
+    async def __call__(self, ref: MediaRef, read: ReadPart, sink: Sink, size: int) -> int: ...
+
+
+class Fetch(Protocol):
+    """Brings one file into a sink, or finds that it is here already. Layers.
+
+    `have` lists parts that an earlier attempt left in the sink.
+    """
+
+    async def __call__(self, ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes | Same: ...
+
+
+class Budget(Protocol):
+    """Bytes in flight; every part and every batch acquires its share. Slot."""
+
+    def hold(self, size: int, traffic: Traffic) -> AbstractAsyncContextManager[None]: ...
+
+
+# ---------------------------------------------------------------- around the run
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a request: `outcome` is ok, lost, or the name of the refusal."""
+
+    method: str
+    traffic: Traffic
+    dc: int
+    seconds: float
+    size: int
+    outcome: str
+    in_flight: int
+
+
+class Probe(Protocol):
+    """Sees aggregates: once a batch, a part, an attempt, a wait; never once a message. Observers."""
+
+    def batch(self, page: Page, batch: Batch, seconds: float) -> None: ...
+
+    def file(self, outcome: Settled, seconds: float) -> None: ...
+
+    def attempt(self, attempt: Attempt) -> None: ...
+
+    def flood(self, method: str, seconds: float) -> None: ...
+
+
+class Ledger(Protocol):
+    """What the archive knows of a chat: read at the start of a run and when a file is wanted."""
+
+    def gaps(self, chat_id: int, top: int) -> list[Span]:
+        """Id spans up to `top` that no committed batch covers, newest first."""
+        ...
+
+    def pending(self, chat_id: int) -> Iterator[MediaRef]:
+        """References that are not settled, by message id."""
+        ...
+
+    def stored(self, file_id: int) -> Settled | None:
+        """The finished file of this id, if its bytes are here."""
+        ...
+
+    def messages(self, chat_id: int) -> int:
+        """Messages kept of this chat."""
+        ...
+
+
+class State(Protocol):
+    """A scope's memory, which survives the run: small JSON values by key."""
+
+    def get(self, key: str) -> dict[str, Any]:
+        """The value kept under `key`; empty if there is none or it cannot be read."""
+        ...
+
+    def put(self, key: str, value: dict[str, Any]) -> None:
+        """Keep `value` under `key`."""
+        ...
+
+
+class Context(Protocol):
+    """What core offers to plugins. Take what you need when it is used: not all of it stands while hooks are called."""
+
+    meters: Meters
+
+    @property
+    def pool(self) -> Pool:
+        """The pool in place."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """The budget in place."""
+        ...
+
+    @property
+    def knobs(self) -> Mapping[str, Value]:
+        """Values of the core's own knobs, by name."""
+        ...
+
+    def state(self, scope: str) -> State:
+        """What this plugin keeps for the `account`, the `archive` or the `user`."""
+        ...
+
+    async def page(self, chat: Chat, within: Range, *, skip: int = 0) -> Page:
+        """Ask for the newest page inside a range, below its `skip` newest messages."""
+        ...
+
+    async def part(self, ref: MediaRef, part: Part, dc: int | None) -> bytes:
+        """Ask for one part of a file."""
+        ...
+
+    async def refresh(self, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:
+        """Fetch messages again for fresh file references; keyed by (message id, file id)."""
+        ...

@@ -1,0 +1,186 @@
+"""Core's own requests: senders by data centre, history pages, parts, fresh references."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from telethon.tl import types
+from telethon.tl.functions.auth import ExportAuthorizationRequest, ImportAuthorizationRequest
+from telethon.tl.functions.channels import GetMessagesRequest as GetChannelMessagesRequest
+from telethon.tl.functions.help import GetConfigRequest
+from telethon.tl.functions.messages import GetHistoryRequest, GetMessagesRequest
+from telethon.tl.functions.upload import GetFileRequest
+
+from tobs.engine.spans import NEWEST
+from tobs.errors import ConnectError, RpcError
+from tobs.ports import PAGE, Batch, Call, Page, Span, Traffic
+from tobs.telegram.normalise import Normaliser, references
+from tobs.telegram.sender import LOGIN_AGAIN, open_sender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tobs.ports import Chat, Invoke, MediaRef, Part
+    from tobs.telegram.account import Account
+    from tobs.telegram.sender import TelegramSender
+
+
+class _History(GetHistoryRequest):  # type: ignore[misc]
+    """getHistory whose answer knows its length on the wire."""
+
+    @staticmethod
+    def read_result(reader: Any) -> Any:
+        answer = reader.tgread_object()
+        answer.wire_size = reader.tell_position()
+        return answer
+
+
+class TelegramService:
+    """See `tobs.engine.graph.Service`. One per run; keys of other data centres live as long as it does."""
+
+    def __init__(self, account: Account) -> None:
+        if account.key is None:
+            raise ConnectError(f"account {account.name!r} is not logged in", hint=LOGIN_AGAIN)
+        self.account = account
+        self.home = account.dc
+        self._addresses: dict[int, tuple[str, int]] = {account.dc: (account.host, account.port)}
+        self._keys: dict[int, bytes] = {account.dc: account.key}
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._normaliser = Normaliser(int(account.user.get("id", 0)))
+
+    def be(self, me: types.User) -> None:
+        """Know whose account this is: private chats name no sender for one's own messages."""
+        self._normaliser.me = me.id
+
+    def normalise(self, page: Page) -> Batch:
+        """Rows, media and peers of a page."""
+        return self._normaliser(page)
+
+    async def dial(self, dc: int | None, invoke: Invoke) -> TelegramSender:
+        """One authorized sender; a data centre's first one makes its key and brings the authorization over."""
+        number = self.home if dc is None else dc
+        if number == self.home:
+            sender, config = await open_sender(
+                self.account, number, self._addresses[number], self._keys[number], GetConfigRequest()
+            )
+            self._learn(config)
+            return sender
+        async with self._locks[number]:
+            if number not in self._keys:
+                return await self._first(number, invoke)
+        return (await open_sender(self.account, number, self._address(number), self._keys[number], GetConfigRequest()))[
+            0
+        ]
+
+    async def _first(self, dc: int, invoke: Invoke) -> TelegramSender:
+        exported = await invoke(Call(ExportAuthorizationRequest(dc), "auth.exportAuthorization"))
+        bring = ImportAuthorizationRequest(id=exported.id, bytes=exported.bytes)
+        sender, _ = await open_sender(self.account, dc, self._address(dc), None, bring)
+        self._keys[dc] = sender.auth_key
+        return sender
+
+    def _learn(self, config: types.Config) -> None:
+        for option in config.dc_options:
+            plain = not (option.ipv6 or option.media_only or option.tcpo_only or option.cdn)
+            if plain and option.id not in self._addresses:
+                self._addresses[option.id] = (option.ip_address, option.port)
+
+    def _address(self, dc: int) -> tuple[str, int]:
+        try:
+            return self._addresses[dc]
+        except KeyError:
+            raise ConnectError(
+                f"the server names no address for data centre {dc}",
+                hint="Try again later; the archive is intact.",
+            ) from None
+
+    async def page(self, invoke: Invoke, chat: Chat, span: Span, skip: int) -> Page:
+        """The newest page inside `span`, below its `skip` newest messages."""
+        newest = span.high >= NEWEST
+        request = _History(
+            peer=chat.peer,
+            offset_id=0 if newest else span.high + 1,
+            offset_date=None,
+            add_offset=skip,
+            limit=PAGE,
+            max_id=0,
+            min_id=max(span.low - 1, 0),
+            hash=0,
+        )
+        answer = await invoke(Call(request, "messages.getHistory", Traffic.HISTORY))
+        return as_page(chat, span, answer, skip)
+
+    async def part(self, invoke: Invoke, ref: MediaRef, part: Part, dc: int | None) -> bytes:
+        """One part of a file."""
+        request = GetFileRequest(location=_location(ref), offset=part.offset, limit=part.limit, precise=True)
+        answer = await invoke(Call(request, "upload.getFile", Traffic.MEDIA, dc, part.limit))
+        if not isinstance(answer, types.upload.File):
+            raise RpcError(400, "CDN_REDIRECT", None, "upload.getFile")
+        data: bytes = answer.bytes
+        return data
+
+    async def refresh(self, invoke: Invoke, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:
+        """Fetch the messages again; what is gone is left out."""
+        by_chat: defaultdict[int, set[int]] = defaultdict(set)
+        for ref in refs:
+            by_chat[ref.chat_id].add(ref.message_id)
+        fresh: dict[tuple[int, int], MediaRef] = {}
+        for chat_id, ids in by_chat.items():
+            wanted = sorted(ids)
+            for start in range(0, len(wanted), PAGE):
+                named = [types.InputMessageID(number) for number in wanted[start : start + PAGE]]
+                for ref in references(chat_id, await self._messages(invoke, chat_id, named)):
+                    fresh[ref.message_id, ref.file_id] = ref
+        return fresh
+
+    async def _messages(self, invoke: Invoke, chat_id: int, named: list[Any]) -> list[Any]:
+        peer = self.peers.get(chat_id)
+        if isinstance(peer, types.InputPeerChannel):
+            channel = types.InputChannel(peer.channel_id, peer.access_hash)
+            call = Call(GetChannelMessagesRequest(channel, named), "channels.getMessages")
+        else:
+            call = Call(GetMessagesRequest(named), "messages.getMessages")
+        return list((await invoke(call)).messages)
+
+    @property
+    def peers(self) -> dict[int, Any]:
+        """Input peers of the chats being exported, by marked id."""
+        return self._normaliser.peers
+
+
+def as_page(chat: Chat, span: Span, answer: Any, skip: int = 0) -> Page:
+    """An answer to getHistory as a page, and what it proves.
+
+    A page that reaches the span's low end, or holds a whole history, ends the span. So does a short page, but only
+    the server's count can confirm it: such a page is doubtful. A page below `skip` messages says nothing of those.
+    """
+    messages = answer.messages
+    peers = [*answer.users, *answer.chats]
+    count = getattr(answer, "count", None)
+    size = getattr(answer, "wire_size", 0)
+    newest = span.high >= NEWEST
+    if not messages:
+        high = span.low - 1 if newest or skip else span.high
+        return Page(chat, Span(span.low, high), messages, peers, count or 0, ended=True, doubtful=False, size=size)
+    lowest = messages[-1].id
+    whole = lowest <= span.low or isinstance(answer, types.messages.Messages)
+    ended = whole or len(messages) < PAGE
+    newer = getattr(answer, "offset_id_offset", None)
+    return Page(
+        chat=chat,
+        span=Span(span.low if ended else lowest, messages[0].id if newest or skip else span.high),
+        messages=messages,
+        peers=peers,
+        count=len(messages) if count is None else count,
+        ended=ended,
+        doubtful=ended and not whole,
+        size=size,
+        newer=0 if newer is None and newest and not skip else newer,
+    )
+
+
+def _location(ref: MediaRef) -> Any:
+    kind = types.InputPhotoFileLocation if ref.form == "photo" else types.InputDocumentFileLocation
+    return kind(ref.file_id, ref.access_hash, ref.reference, ref.thumb)
