@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tobs.host.settings import CORE
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tobs.knobs import Knob
 
 ROOT = Path(__file__).resolve().parent.parent
 _BLOCK = re.compile(r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL)
@@ -68,7 +74,56 @@ def bands_list() -> str:
     return "`" + " > ".join(named) + "`"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"ports": ports_table, "bands": bands_list}
+def hooks_table() -> str:
+    """The table of hooks, from the docstrings of `tobs/hookspecs.py`."""
+    tree = ast.parse((ROOT / "tobs" / "hookspecs.py").read_text(encoding="utf-8"))
+    (hooks,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Hooks")
+    rows = ["| hook | kind | takes | what it is for |", "|---|---|---|---|"]
+    for node in hooks.body:
+        if isinstance(node, ast.FunctionDef):
+            kind, _, says = " ".join((ast.get_docstring(node) or "").split()).partition(" ")
+            takes = ", ".join(f"`{argument.arg}`" for argument in node.args.args[1:])
+            says = (says[:1].upper() + says[1:]).replace("|", "\\|")
+            rows.append(f"| `{node.name}` | {kind.rstrip(':').lower()} | {takes} | {says} |")
+    return "\n".join(rows)
+
+
+def knobs_tables() -> str:
+    """A table of knobs for the core and each plugin of this project, from their declarations."""
+    tables = [_knobs("core", "", CORE)]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for name, place in sorted(settings["project"]["entry-points"]["tobs"].items()):
+        module, _, attribute = place.partition(":")
+        if (ROOT / "plugins" / module / "__init__.py").is_file():
+            manifest = getattr(importlib.import_module(module), attribute)
+            tables.append(_knobs(name, manifest.summary, manifest.knobs))
+    return "\n\n".join(tables)
+
+
+def _knobs(owner: str, summary: str, knobs: Sequence[Knob]) -> str:
+    rows = [f"**{owner}**" + (f": {summary}" if summary else ""), ""]
+    if not knobs:
+        return "\n".join([*rows, "No knobs."])
+    rows += ["| knob | default | takes | tuned | what it does |", "|---|---|---|---|---|"]
+    for knob in knobs:
+        default = str(knob.default).lower() if isinstance(knob.default, bool) else str(knob.default)
+        cells = [
+            f"`{knob.name}`",
+            f"`{default}`" if default else "empty",
+            knob.takes(),
+            ("log" if knob.log else "yes") if knob.tune else "no",
+            knob.help,
+        ]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "ports": ports_table,
+    "bands": bands_list,
+    "hooks": hooks_table,
+    "knobs": knobs_tables,
+}
 
 
 def renew(text: str) -> str:

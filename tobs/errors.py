@@ -39,6 +39,18 @@ class LostError(TobsError):
     """One attempt got no answer: connection lost, deadline passed. Trying again may help."""
 
 
+class PluginError(TobsError):
+    """A plugin cannot be loaded, breaks a hook's contract, or failed; `plugin` is its name."""
+
+    def __init__(self, plugin: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"plugin {plugin} {message}", hint=hint or f"Run without it: --without {plugin}.")
+        self.plugin = plugin
+
+
+class UnreachableError(LostError):
+    """A data centre cannot be connected to: whatever else is asked of it would be lost too."""
+
+
 class RpcError(TobsError):
     """The server refused one request.
 

@@ -61,6 +61,10 @@ class Knob:
         unit = f" ({self.unit})" if self.unit else ""
         if self.low is not None and self.high is not None:
             return f"{kind} from {self.low:g} to {self.high:g}{unit}"
+        if self.low is not None:
+            return f"{kind} of at least {self.low:g}{unit}"
+        if self.high is not None:
+            return f"{kind} of at most {self.high:g}{unit}"
         return kind + unit
 
     def _inside(self, value: float) -> bool:

@@ -234,13 +234,13 @@ class Sender(Protocol):
 
 
 class Dial(Protocol):
-    """Opens one authorized sender: key, handshake, export and import of the authorization."""
+    """Opens one authorized sender: key, handshake, export and import of the authorization. Layers."""
 
     async def __call__(self, dc: int | None) -> Sender: ...
 
 
 class Pool(Protocol):
-    """Owns the senders: opens them on demand, lends them out, never more than its knobs allow."""
+    """Owns the senders: opens them on demand, lends them out, never more than its knobs allow. Slot."""
 
     def lease(self, dc: int | None, traffic: Traffic) -> AbstractAsyncContextManager[Sender]:
         """Lend a sender for one request; waits for a free place, history first."""
@@ -264,7 +264,7 @@ class Pool(Protocol):
 
 
 class Lanes(Protocol):
-    """Which data centre is asked for a file."""
+    """Which data centre is asked for a file. Slot."""
 
     def lane(self, ref: MediaRef) -> int | None:
         """The data centre to ask; None is home."""

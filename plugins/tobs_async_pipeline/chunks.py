@@ -1,19 +1,19 @@
 """How a history is divided among cursors without asking for one page more.
 
-Pages are cut by *position*, not by id: a cursor that begins `skip` messages below a known id, with `skip` a multiple
-of the page size, splits a history exactly between two pages, however many ids in it are gaps. Nothing rests on the
-positions being right: each page proves the ids between its first and last message, the cursor above ends where the
-cursor below began, and where the two are not provably neighbours it asks once more.
+A history is cut by *position*, not by id: a cursor that begins `skip` messages below a known id, with `skip` a multiple
+of the page size, cuts it exactly between two pages, however many ids there are gaps. Nothing rests on the plan being
+right: each page proves the ids between its first and last message, and a chunk ends where the one below began only if
+ids or positions show that nothing lies between. Otherwise it asks once more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
-from tobs.api import PAGE
+from tobs.api import PAGE, Span
 
 if TYPE_CHECKING:
     from tobs.api import Page, Range
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 class Chunk:
     """A stretch of history that one cursor walks down, newest first.
 
-    The next request asks for what lies at or below id `high`, under its `skip` newest messages. `left` is how many
-    messages are expected from there, that request's included; None before anything is known. `low` is the lowest id
-    wanted; the neighbour `below` raises it when its first page arrives (`begun`).
+    The next request asks for what lies at or below id `high`, under its `skip` newest messages, down to `low`: the
+    range's low end, or right above the `first` page of the chunk `below` once that has `begun`. `left` is how many
+    messages are expected from there, that request's included; None where nothing is known. `at` is the position of the
+    next message, `end` that of the first message below the range; None where the server does not say. `sure` is False
+    once a chunk below it was found empty: the server promised more than it hands out.
     """
 
     range: Range
@@ -33,6 +35,9 @@ class Chunk:
     low: int
     skip: int = 0
     left: int | None = None
+    at: int | None = None
+    end: int | None = None
+    sure: bool = True
     above: Chunk | None = None
     below: Chunk | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -48,42 +53,100 @@ class Chunk:
         if self.left is None or self.pages < 2:
             raise AssertionError("nothing to split")
         keep = ceil(self.pages / 2) * PAGE
-        lower = Chunk(self.range, self.high, self.low, self.skip + keep, self.left - keep, self, self.below)
+        lower = Chunk(
+            self.range,
+            self.high,
+            self.low,
+            skip=self.skip + keep,
+            left=self.left - keep,
+            end=self.end,
+            above=self,
+            below=self.below,
+        )
         if self.below is not None:
             self.below.above = lower
         self.below = lower
         self.left = keep
         return lower
 
-    def begin(self, page: Page) -> None:
-        """The first page has come: what lies above this chunk ends here."""
-        self.first = page
+    def begin(self, page: Page) -> bool:
+        """The first page has come: what lies above this chunk ends here, or goes on if nothing came.
+
+        Returns whether the chunk began where it was meant to, as far as can be told.
+        """
+        above, meant = self.above, True
         if page.messages:
+            self.first = page
             self.skip = 0
-            if self.above is not None:
-                self.above.low = max(self.above.low, page.messages[0].id + 1)
-        elif self.above is not None:
-            self._dissolve(self.above)
+            if above is not None and above.first is not None:
+                meant = page.messages[0].id <= above.high or (above.left or 0) <= PAGE // 2
+            self._limit(above)
+        elif above is not None:
+            self._dissolve(above)
         self.begun.set()
+        return meant
+
+    def _limit(self, above: Chunk | None) -> None:
+        if above is not None and self.first is not None:
+            above.low = max(above.low, self.first.messages[0].id + 1)
 
     def _dissolve(self, above: Chunk) -> None:
-        """There are fewer messages than expected: who is above goes on to the end by itself."""
+        """There are fewer messages than expected, nobody knows how many fewer: who is above goes on by itself."""
         above.below = self.below
         if self.below is not None:
             self.below.above = above
+            self.below._limit(above)  # noqa: SLF001 - of the same class
+        doubted: Chunk | None = above
+        while doubted is not None:
+            doubted.left, doubted.end, doubted.sure = None, None, False
+            doubted = None if doubted.first is not None else doubted.above
 
     def advance(self, page: Page) -> None:
-        """Move the cursor below a page."""
+        """Move the cursor below a page that is not empty, and count what is left."""
         self.high = page.messages[-1].id - 1
+        self.at = None if page.newer is None else page.newer + len(page.messages)
         if self.left is not None:
             self.left = max(self.left - len(page.messages), 0)
+        if self.below is None:
+            self.measure((page.count or None) if self.range.span.low <= 1 else self.end)
 
-    def touches_below(self, page: Page) -> bool:
-        """Whether the server's positions prove that `page` ends right above the chunk below."""
-        neighbour = self.below.first if self.below else None
-        return (
-            neighbour is not None
-            and neighbour.newer is not None
-            and page.newer is not None
-            and page.newer + len(page.messages) == neighbour.newer
-        )
+    def measure(self, end: int | None) -> None:
+        """The position of the first message below the range is known: then so is what is left of the lowest chunk."""
+        if not self.sure:
+            return
+        self.end = end
+        if end is not None and self.at is not None and self.below is None:
+            self.left = min(max(end - self.at, 0), max(self.high - self.low + 1, 0))
+
+    def cut(self, page: Page) -> Page:
+        """What this chunk yields of a page: nothing that the chunk below yields, and no end that is none.
+
+        A page that is followed by the chunk below ends here, cut where that one begins. A page that stops short of it,
+        or of what the positions promise, is no end.
+        """
+        following = None if self.below is None else self.below.first
+        if not page.messages:
+            return page if following is None else replace(page, span=Span(self.low, page.span.high))
+        lowest = page.messages[-1].id
+        if following is not None:
+            if self.high < self.low or self._followed_by(following, page):
+                kept = [message for message in page.messages if message.id >= self.low]
+                span = Span(self.low, page.span.high)
+                return replace(page, messages=kept, span=span, ended=True, doubtful=False)
+            # Below it there is a message: a page that stops short of that proves no end, unless it asked no further.
+            unfinished = page.ended and (page.doubtful or page.span.low < self.low)
+        else:
+            unfinished = page.doubtful and self.end is not None and self.at is not None and self.at < self.end
+        if unfinished:
+            return replace(page, span=Span(lowest, page.span.high), ended=False, doubtful=False)
+        return page
+
+    @staticmethod
+    def _followed_by(next_page: Page, page: Page) -> bool:
+        """Whether the server's positions prove that nothing lies between two pages.
+
+        Positions are counted from the newest message: only under the same count are those of two answers comparable.
+        """
+        if page.newer is None or next_page.newer is None:
+            return False
+        return page.count == next_page.count and page.newer + len(page.messages) == next_page.newer

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import AsyncExitStack, aclosing
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tobs.api import MeteredQueue, Traffic
+from tobs_async_pipeline.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
-    from tobs.api import Batch, Chat, Flow, MediaRef, Meters, Page, Range
+    from tobs.api import Batch, Chat, Flow, MediaRef, Meters, Page, Range, Stage
 
 Ready: TypeAlias = "tuple[Page, Batch, float, AsyncExitStack]"
 
 
 class PipelinedRunner:
-    """See `tobs.ports.Runner`."""
+    """See `tobs.ports.Runner`. At most `batches` wait to be committed, the media of `media` batches to be accepted."""
 
     def __init__(self, meters: Meters, batches: int, media: int) -> None:
         self._meters = meters
@@ -27,58 +28,84 @@ class PipelinedRunner:
 
     async def __call__(self, chat: Chat, ranges: Sequence[Range], flow: Flow) -> None:
         """Run all stages to the end; the first failure stops them all and is raised."""
-        normalise, commit = self._meters.stage("normalise"), self._meters.stage("commit")
-        submit = self._meters.stage("submit")
-        batches: MeteredQueue[Ready | None] = MeteredQueue(self._meters, "batches", self._batches, normalise, commit)
-        media: MeteredQueue[list[MediaRef] | None] = MeteredQueue(self._meters, "media", self._media, commit, submit)
+        line = _Line(self._meters, self._batches, self._media, flow)
+        try:
+            async with together() as stages:
+                stages.create_task(line.read(chat, ranges))
+                stages.create_task(line.keep())
+                stages.create_task(line.hand_over())
+        finally:
+            await line.release()
 
-        async def read() -> None:
-            async for page in flow.source(chat, ranges):
+
+class _Line:
+    """The stages of one chat and what is between them."""
+
+    def __init__(self, meters: Meters, batches: int, media: int, flow: Flow) -> None:
+        self._flow = flow
+        self._normalise, self._commit = meters.stage("normalise"), meters.stage("commit")
+        self._submit = meters.stage("submit")
+        self._ready: MeteredQueue[Ready | None] = MeteredQueue(
+            meters, "batches", batches, self._normalise, self._commit
+        )
+        self._media: MeteredQueue[list[MediaRef] | None] = MeteredQueue(
+            meters, "media", media, self._commit, self._submit
+        )
+        self._held: set[AsyncExitStack] = set()
+
+    async def read(self, chat: Chat, ranges: Sequence[Range]) -> None:
+        """Fetch and normalise; each batch holds its bytes until it is committed."""
+        flow = self._flow
+        # A source that is not a generator has nothing to close.
+        source = flow.source(chat, ranges)
+        async with AsyncExitStack() as closing:
+            if hasattr(source, "aclose"):
+                await closing.enter_async_context(aclosing(cast("AsyncGenerator[Page, None]", source)))
+            async for page in source:
                 held = AsyncExitStack()
                 await held.enter_async_context(flow.budget.hold(page.size, Traffic.HISTORY))
+                self._held.add(held)
                 began = time.perf_counter()
                 batch = flow.normalise(page)
-                seconds = time.perf_counter() - began
-                normalise.busy += seconds
-                normalise.items += 1
-                await batches.put((page, batch, seconds, held))
-            await batches.put(None)
+                seconds = _worked(self._normalise, began)
+                await self._ready.put((page, batch, seconds, held))
+        await self._ready.put(None)
 
-        async def keep() -> None:
-            while (ready := await batches.get()) is not None:
-                page, batch, before, held = ready
-                async with held:
-                    began = time.perf_counter()
-                    await flow.write.commit(batch)
-                    seconds = time.perf_counter() - began
-                commit.busy += seconds
-                commit.items += 1
-                for probe in flow.probes:
-                    probe.batch(page, batch, before + seconds)
-                if batch.media:
-                    await media.put(batch.media)
-                else:
-                    await asyncio.sleep(0)  # nothing else here waits: let the others have the loop
-            await media.put(None)
+    async def keep(self) -> None:
+        """Commit, and only then pass the media on."""
+        flow = self._flow
+        while (ready := await self._ready.get()) is not None:
+            page, batch, before, held = ready
+            began = time.perf_counter()
+            await flow.write.commit(batch)
+            seconds = before + _worked(self._commit, began)
+            self._held.discard(held)
+            await held.aclose()
+            for probe in flow.probes:
+                probe.batch(page, batch, seconds)
+            if batch.media:
+                await self._media.put(batch.media)
+            else:
+                await asyncio.sleep(0)  # nothing else here waits: let the others have the loop
+        await self._media.put(None)
 
-        async def hand_over() -> None:
-            while (refs := await media.get()) is not None:
-                began = time.perf_counter()
-                await flow.submit(refs)
-                submit.busy += time.perf_counter() - began
-                submit.items += 1
+    async def hand_over(self) -> None:
+        """Submit media; what is slow to accept them slows down the stages before."""
+        while (refs := await self._media.get()) is not None:
+            began = time.perf_counter()
+            await self._flow.submit(refs)
+            _worked(self._submit, began)
 
-        await _all([read(), keep(), hand_over()])
+    async def release(self) -> None:
+        """Give back what batches still hold that were never committed."""
+        for held in self._held:
+            await held.aclose()
+        self._held.clear()
 
 
-async def _all(stages: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run coroutines together; when one fails the others are cancelled and its error is raised as it is."""
-    tasks = [asyncio.ensure_future(stage) for stage in stages]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _worked(stage: Stage, began: float) -> float:
+    """Book one item of a stage; returns its seconds."""
+    seconds = time.perf_counter() - began
+    stage.busy += seconds
+    stage.items += 1
+    return seconds

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
-from tobs.api import MeteredQueue, Range, Span
+from tobs.api import PAGE, MeteredQueue, Range, Span
 from tobs_async_pipeline.chunks import Chunk
+from tobs_async_pipeline.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from tobs.api import Chat, Context, Page
 
 PAGE_WORK = 0.004
 """Seconds of work that a page takes here: what a round trip is divided by to find how many pages hide it."""
 SHALLOWEST = 2
+WORTH_MEASURING = 3
+"""Pages that a range must seem to hold below its first one before a request is spent to learn how many there are."""
 
 
 class PipelinedSource:
@@ -30,7 +31,7 @@ class PipelinedSource:
         self._capacity = capacity
 
     async def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]:
-        """Yield pages as they come; their order is nobody's promise."""
+        """Yield pages as they come; their order is nobody's promise. Close it to end it early."""
         meters = self._ctx.meters
         pages: MeteredQueue[Page | None] = MeteredQueue(
             meters, "pages", self._capacity, meters.stage("fetch"), meters.stage("normalise")
@@ -58,122 +59,135 @@ class _Reading:
         self._fixed = bool(depth)
         self._waiting = [Chunk(each, each.span.high, each.span.low) for each in ranges]
         self._walking: list[Chunk] = []
+        self._unmeasured: list[tuple[int, Chunk]] = []
         self._changed = asyncio.Event()
-        self._cursors: set[asyncio.Task[None]] = set()
-        self._positions = True
-        self._splits = 0
+        self._depth = 0
+        self._measured = 0
+        self._round_trip = inf
+        self._obeyed = True
         self._stage = ctx.meters.stage("fetch", 1)
 
     async def run(self) -> None:
         """Walk everything; the queue's last item is None, also after a failure, which is then raised."""
         try:
-            self._start(self._most if self._fixed else min(SHALLOWEST, self._most))
-            while self._cursors:
-                done, _ = await asyncio.wait(self._cursors, return_when=asyncio.FIRST_COMPLETED)
-                self._cursors -= done
-                for cursor in done:
-                    cursor.result()
+            async with together() as self._group:
+                self._deepen(self._most if self._fixed else min(SHALLOWEST, self._most))
         except asyncio.CancelledError:
             raise
         except BaseException:
-            self._stop()
             await self._pages.put(None)
             raise
-        else:
-            await self._pages.put(None)
-        finally:
-            self._stop()
+        await self._pages.put(None)
 
-    def _stop(self) -> None:
-        for cursor in self._cursors:
-            cursor.cancel()
-
-    def _start(self, depth: int) -> None:
-        while len(self._cursors) < depth:
-            self._cursors.add(asyncio.create_task(self._cursor()))
-        self._stage.workers = max(self._stage.workers, len(self._cursors))
+    def _deepen(self, depth: int) -> None:
+        while self._depth < depth:
+            self._depth += 1
+            self._group.create_task(self._cursor())
+        self._stage.workers = max(self._stage.workers, self._depth)
 
     async def _cursor(self) -> None:
         """Take a chunk or half of the longest one, walk it, and again until nothing is left."""
         while True:
-            chunk = self._take()
-            if chunk is None:
-                if not self._walking:
-                    return
+            work = self._take()
+            if work is not None:
+                await work
+            elif self._walking:
                 await self._changed.wait()
-                continue
-            self._walking.append(chunk)
-            try:
-                await self._walk(chunk)
-            finally:
-                self._walking.remove(chunk)
-                self._tell()
+            else:
+                return
 
     def _tell(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _take(self) -> Chunk | None:
+    def _take(self) -> Coroutine[None, None, None] | None:
+        """The next thing worth a request; whatever is taken is walking from now on."""
         if self._waiting:
-            return self._waiting.pop(0)
-        longest = max(self._walking, key=lambda chunk: chunk.pages, default=None)
-        if longest is None or longest.pages < 2 or (not self._positions and self._splits >= self._most):
+            return self._walk(self._enter(self._waiting.pop(0)))
+        if not self._obeyed or self._most < SHALLOWEST:
             return None
-        self._splits += 1
-        return longest.split()
+        longest = max(self._walking, key=lambda chunk: chunk.pages, default=None)
+        if longest is not None and longest.pages >= 2:
+            return self._walk(self._enter(longest.split()))
+        self._unmeasured = [pair for pair in self._unmeasured if pair[1] in self._walking and pair[1].left is None]
+        # What is spent on measuring stays below what a depth of cursors may ask in excess.
+        if self._unmeasured and self._measured < self._depth - 1:
+            pair = max(self._unmeasured, key=lambda pair: pair[0])
+            self._unmeasured.remove(pair)
+            self._measured += 1
+            return self._measure(*pair)
+        return None
+
+    def _enter(self, chunk: Chunk) -> Chunk:
+        self._walking.append(chunk)
+        return chunk
 
     async def _walk(self, chunk: Chunk) -> None:
-        while chunk.low <= chunk.high:
-            fresh = chunk.first is None
-            began = time.perf_counter()
-            page = await self._ask(chunk)
-            seconds = time.perf_counter() - began
-            self._stage.busy += seconds
-            self._stage.items += 1
-            if fresh:
-                chunk.begin(page)
-                self._learn(chunk, page, seconds)
-                if not page.messages:
-                    if chunk.above is None:
-                        await self._pages.put(page)
+        try:
+            while chunk.low <= chunk.high:
+                page = await self._ask(Range(Span(chunk.low, chunk.high), chunk.range.wrap), chunk.skip)
+                fresh = not chunk.begun.is_set()
+                if fresh:
+                    self._obeyed &= chunk.begin(page)
+                    if not page.messages and chunk.above is not None:
+                        return
+                if page.messages:
+                    chunk.advance(page)
+                    if fresh and chunk.above is None:
+                        self._learn(chunk, page)
+                self._tell()
+                if page.ended or chunk.left == 0:
+                    await self._neighbour(chunk)
+                yielded = chunk.cut(page)
+                if len(page.messages) - len(yielded.messages) > PAGE // 2:
+                    self._obeyed = False  # chunks do not begin where they should: better one cursor each
+                if yielded.messages or not page.messages or yielded.span.low <= yielded.span.high:
+                    await self._pages.put(yielded)
+                if yielded.ended:
                     return
-            if page.messages:
-                chunk.advance(page)
-            page = await self._joined(chunk, page)
+        finally:
+            self._walking.remove(chunk)
             self._tell()
-            await self._pages.put(page)
-            if page.ended:
-                return
 
-    async def _ask(self, chunk: Chunk) -> Page:
-        within = Range(Span(chunk.low, chunk.high), chunk.range.wrap)
-        return await self._ctx.page(self._chat, within, skip=chunk.skip)
-
-    def _learn(self, chunk: Chunk, page: Page, seconds: float) -> None:
-        """From a range's first page: how much there is, and how many cursors are worth it."""
-        if chunk.above is not None or not page.messages or chunk.left is not None:
-            return
-        newest, oldest = page.messages[0].id, page.messages[-1].id
-        by_ids = max(oldest - chunk.range.span.low, 0)
-        if chunk.range.span.low <= 1:
-            left = page.count - page.newer - len(page.messages) if page.newer is not None else by_ids
-        else:
-            left = ceil(by_ids * len(page.messages) / (newest - oldest + 1))
-        chunk.left = len(page.messages) + max(min(left, by_ids), 0)
-        # Without positions every border costs a request to prove it: then a cursor each, and no more.
-        self._positions = self._positions and page.newer is not None
-        if not self._fixed:
-            depth = max(SHALLOWEST, ceil(seconds / PAGE_WORK))
-            self._start(min(depth, self._most, max(chunk.pages, SHALLOWEST)))
-
-    async def _joined(self, chunk: Chunk, page: Page) -> Page:
-        """A chunk's last page reaches down to the chunk below, once that has begun and they are neighbours."""
-        if page.ended or not page.messages or chunk.left:
-            return page
-        while chunk.below is not None and not chunk.below.begun.is_set():
-            await chunk.below.begun.wait()  # it may dissolve, and another be below
-        if chunk.below is None:
-            return page
-        if chunk.high < chunk.low or chunk.touches_below(page):
-            return replace(page, span=Span(min(chunk.low, page.span.low), page.span.high), ended=True)
+    async def _ask(self, within: Range, skip: int = 0) -> Page:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        page = await self._ctx.page(self._chat, within, skip=skip)
+        seconds = clock() - began
+        self._stage.busy += seconds
+        self._stage.items += 1
+        self._round_trip = min(self._round_trip, seconds)
         return page
+
+    async def _neighbour(self, chunk: Chunk) -> None:
+        """Wait until the chunk below has begun; it may dissolve, and another be below."""
+        while chunk.below is not None and not chunk.below.begun.is_set():
+            await chunk.below.begun.wait()
+
+    async def _measure(self, guess: int, chunk: Chunk) -> None:
+        """Ask what lies right below a range: its position says how much the range holds; else the guess has to do."""
+        below = Span(1, chunk.range.span.low - 1)
+        page = await self._ask(Range(below, chunk.range.wrap))
+        chunk.measure(page.newer if page.messages else page.count or None)
+        if chunk.left is None and chunk.sure:
+            chunk.left = guess
+        self._grow()
+        self._tell()
+
+    def _learn(self, chunk: Chunk, page: Page) -> None:
+        """From a range's first page: how much there is below it, where no position says so."""
+        low = chunk.range.span.low
+        ids = max(chunk.high - low + 1, 0)
+        guess = ceil(ids * len(page.messages) / (page.messages[0].id - chunk.high))
+        if chunk.left is None and not page.ended:
+            if page.newer is None:
+                chunk.left = min(guess, page.count or guess)
+            elif guess > WORTH_MEASURING * PAGE:
+                self._unmeasured.append((guess, chunk))
+        self._grow()
+
+    def _grow(self) -> None:
+        """As many cursors as hide the round trip, and no more than there are pages for."""
+        if not self._fixed:
+            pages = len(self._waiting) + len(self._unmeasured) + sum(chunk.pages for chunk in self._walking)
+            self._deepen(max(SHALLOWEST, min(ceil(self._round_trip / PAGE_WORK), self._most, pages)))

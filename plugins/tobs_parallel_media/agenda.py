@@ -7,7 +7,10 @@ import heapq
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
+
+from tobs.api import LostError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -48,10 +51,11 @@ class SharedAgenda:
         self._shares = shares
         self._clock = clock
         self._lanes: defaultdict[int, _Lane] = defaultdict(_Lane)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
         self._waiting = 0
         self._turn = 0
         self._failure: BaseException | None = None
+        self._closed = False
         self._moved = asyncio.Event()
         self._stage = meters.stage("media", files)
         self._queue = meters.queue("files", backlog)
@@ -59,9 +63,9 @@ class SharedAgenda:
     async def put(self, refs: Sequence[MediaRef]) -> None:
         """Accept references, waiting where the backlog is full. Raises what stopped an earlier file."""
         for ref in refs:
-            while self._waiting >= self._backlog and self._failure is None:
+            while self._waiting >= self._backlog and not self._closed:
                 await self._wait()
-            self._raise()
+            await self._check()
             # An older file counts as smaller: comparing size - ageing x age is comparing size + ageing x arrival.
             arrived = self._clock()
             lane = self._lanes[ref.dc]
@@ -74,26 +78,40 @@ class SharedAgenda:
 
     async def drain(self) -> None:
         """Wait for every accepted file. Raises what stopped one."""
-        while self._tasks and self._failure is None:
+        while self._tasks and not self._closed:
             await self._wait()
-        self._raise()
+        await self._check()
 
     async def close(self) -> None:
-        """Stop what still moves."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Stop what still moves and forget what waits; nothing is accepted any more."""
+        self._stop()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _wait(self) -> None:
+        # Whoever waits looks again at what it waits for as soon as anything has changed: nothing is missed, since
+        # nobody else runs between that look and this wait.
         self._moved.clear()
         await self._moved.wait()
 
-    def _raise(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+    async def _check(self) -> None:
+        """Go on only while nothing has failed; what failed is raised when nothing moves any more."""
+        if self._closed:
+            await self.close()
+            raise self._failure or LostError("the run is closing")
+
+    def _stop(self) -> None:
+        self._closed = True
+        self._queue.change(-self._waiting)
+        self._waiting = 0
+        for lane in self._lanes.values():
+            lane.waiting.clear()
+        for task in self._tasks:
+            task.cancel()
+        self._moved.set()
 
     def _start(self, lane: _Lane) -> None:
-        while lane.busy < self._files and self._failure is None:
+        while lane.busy < self._files:
             kind = self._next_kind(lane)
             if kind is None:
                 return
@@ -104,8 +122,9 @@ class SharedAgenda:
             self._queue.change(-1)
             self._stage.wait_get += self._clock() - arrived
             lane.moving[kind] += 1
-            task = asyncio.create_task(self._run(lane, kind, ref))
+            task = asyncio.ensure_future(self._work(ref))
             self._tasks.add(task)
+            task.add_done_callback(partial(self._done, lane, kind, self._clock()))
 
     def _next_kind(self, lane: _Lane) -> str | None:
         """The kind that has least of its share in motion; among equals the one whose first file is due."""
@@ -115,20 +134,15 @@ class SharedAgenda:
             default=None,
         )
 
-    async def _run(self, lane: _Lane, kind: str, ref: MediaRef) -> None:
-        began = time.perf_counter()
-        try:
-            await self._work(ref)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - kept for whoever waits in put or drain
-            self._failure = self._failure or error
-        finally:
-            self._stage.busy += time.perf_counter() - began
-            self._stage.items += 1
-            lane.moving[kind] -= 1
-            task = asyncio.current_task()
-            if task is not None:
-                self._tasks.discard(task)
-            self._start(lane)
-            self._moved.set()
+    def _done(self, lane: _Lane, kind: str, began: float, task: asyncio.Future[None]) -> None:
+        """A file has ended, in whatever way; also one that was cancelled before it could begin."""
+        self._tasks.discard(task)
+        lane.moving[kind] -= 1
+        self._stage.busy += self._clock() - began
+        self._stage.items += 1
+        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if failure is not None and not self._closed:
+            self._failure = failure
+            self._stop()
+        self._start(lane)
+        self._moved.set()

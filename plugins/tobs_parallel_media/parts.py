@@ -24,27 +24,21 @@ class ParallelParts:
         """Copy the file into the sink; returns its bytes. The first failure stops the other parts."""
         step = self._ctx.pool.part_size(ref.dc, size)
         offsets = iter(range(0, size, step))
-        knobs = self._ctx.knobs
-        window = self._window or int(knobs["connections"]) * int(knobs["in_flight"])
-        # Nothing stands ahead of a file of one part: no task for it.
-        if size <= step:
+        if size <= step:  # no task for a single part
             await self._walk(offsets, step, size, read, sink)
             return size
-        walkers = [
-            asyncio.ensure_future(self._walk(offsets, step, size, read, sink))
-            for _ in range(min(window, -(-size // step)))
-        ]
+        knobs = self._ctx.knobs
+        window = self._window or int(knobs["connections"]) * int(knobs["in_flight"])
         try:
-            done, _ = await asyncio.wait(walkers, return_when=asyncio.FIRST_EXCEPTION)
-            for walker in done:
-                walker.result()
-        finally:
-            for walker in walkers:
-                walker.cancel()
-            await asyncio.gather(*walkers, return_exceptions=True)
+            async with asyncio.TaskGroup() as walkers:
+                for _ in range(min(window, -(-size // step))):
+                    walkers.create_task(self._walk(offsets, step, size, read, sink))
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # as it is, not wrapped in a group
         return size
 
     async def _walk(self, offsets: Iterator[int], step: int, size: int, read: ReadPart, sink: Sink) -> None:
+        """Take the next offset that nobody has, until there is none."""
         for offset in offsets:
             async with self._ctx.budget.hold(min(step, size - offset), Traffic.MEDIA):
                 await sink.write(offset, await read(Part(offset, step)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from tobs.api import Agenda, Context, MediaRef, Parts, UsageError, Value, hook
@@ -11,8 +12,6 @@ from tobs_parallel_media.parts import ParallelParts
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
-
-from contextlib import asynccontextmanager
 
 
 class ParallelMedia:

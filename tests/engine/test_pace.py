@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.fakes import FloodServer, Seen, now, settle_down, virtually
+from tests.engine.fakes import Seen
+from tests.engine.virtual import FloodServer, now, settle_down, virtually
 from tobs.engine.pace import CUT, MARGIN, Pace, refill
 from tobs.engine.state import MemoryState
 from tobs.errors import LostError, RpcError
@@ -44,7 +45,8 @@ async def ask_for(seconds: float, invoke: Invoke, workers: int) -> None:
     await asyncio.sleep(seconds)
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} <= {type(None), asyncio.CancelledError}
 
 
 async def fetch(requests: int, invoke: Callable[[Call], Awaitable[Any]], workers: int) -> float:
@@ -67,7 +69,7 @@ def hammer(server: FloodServer) -> Callable[[Call], Awaitable[Any]]:
             try:
                 return await server(call)
             except RpcError:
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.5)
 
     return invoke
 
@@ -94,8 +96,8 @@ def test_no_request_leaves_during_a_wait(
     virtually(main)
 
 
-@given(requests=st.integers(100, 400), workers=st.integers(1, 16), seed=st.integers(0, 999))
-@settings(max_examples=15)
+@given(requests=st.integers(60, 90), workers=st.integers(1, 4), seed=st.integers(0, 999))
+@settings(max_examples=8)
 def test_pacing_beats_hammering(requests: int, workers: int, seed: int) -> None:
     async def main() -> None:
         paced, hammered = (FloodServer(*HISTORIES, seed=seed) for _ in range(2))
@@ -209,7 +211,7 @@ def test_a_refusal_is_waited_out_with_a_margin() -> None:
 @pytest.mark.parametrize("error", [LostError("gone"), RpcError(400, "FILE_ID_INVALID"), RpcError(420, "FLOOD_WAIT")])
 def test_what_asks_for_no_wait_passes(error: Exception) -> None:
     async def main() -> None:
-        async def inner(call: Call) -> Any:
+        async def inner(_: Call) -> Any:
             raise error
 
         with pytest.raises(type(error)):
@@ -281,7 +283,7 @@ GOOD: dict[str, Any] = {"rate": 3.0, "burst": 20.0, "tokens": 0.0, "opening": No
         *(GOOD | {"rate": rate} for rate in ("fast", 0, -1, math.nan, math.inf, None)),
         *(GOOD | {"burst": burst} for burst in (0, math.nan, math.inf, "full")),
         *(GOOD | {"until": until} for until in (math.nan, math.inf, "later")),
-        *(GOOD | {"opening": opening} for opening in ([1], "ab", 7, [None, 2], [math.inf, 1])),
+        *(GOOD | {"opening": opening} for opening in ([1], [1, 2], "abc", 7, [None, 2, 3], [math.inf, 1, 1])),
     ],
 )
 def test_damaged_state_is_no_state(kept: Any) -> None:
@@ -359,5 +361,4 @@ def test_the_refill_is_found_from_what_was_served(rate: float, held: float, fact
             break
         level -= 1
     found = refill(sent, 0.0, rate * factor, held, 0.0)
-    assert found <= rate * (1 + 2 / len(sent))
-    assert found >= rate * (1 - 2 / len(sent)) - 0.05 * rate
+    assert rate * (0.95 - 2 / len(sent)) <= found <= rate * (1.03 + 2 / len(sent))

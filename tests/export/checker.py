@@ -63,10 +63,8 @@ def _messages(db: sqlite3.Connection, world: World, chat: int) -> Iterator[str]:
 
 def _columns(message: Any, chat: int, kind: str, me: int) -> dict[str, Any]:
     service = isinstance(message, types.MessageService)
-    if message.from_id is not None:
-        sender = _mark(message.from_id)
-    else:
-        sender = me if kind == "user" and message.out else chat
+    unnamed = me if kind == "user" and message.out else chat
+    sender = unnamed if message.from_id is None else _mark(message.from_id)
     reply = message.reply_to
     return {
         "kind": "service" if service else "message",

@@ -6,14 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tobs.cli import main
 from tobs.engine.export import Wish
 from tobs.host import run, settings
 from tobs.lab.child import Child, spawn
@@ -132,8 +134,25 @@ def surroundings(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **more}
 
 
-def tobs(*words: object, given: str | None = None, within: float = 60.0, **environment: str) -> Ended:
-    """Run a `tobs` command to its end; `given` is its standard input."""
+def tobs(*words: object, given: str = "", **environment: str) -> Ended:
+    """Run a `tobs` command in this process; `given` is its standard input."""
+    out, err = StringIO(), StringIO()
+    code: object = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["tobs", *map(str, words)])
+        patch.setattr(sys, "stdin", StringIO(given))
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            main.run()
+        except SystemExit as end:
+            code = end.code
+    assert isinstance(code, int)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def tobs_child(*words: object, given: str | None = None, within: float = 60.0, **environment: str) -> Ended:
+    """Run a `tobs` command in a process of its own; `given` is its standard input."""
     done = subprocess.run(
         command(*words),
         input=given,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.export.checker import differences
-from tests.export.labs import Served, export, side_chat, tobs
+from tests.export.labs import Served, export, side_chat, tobs, tobs_child
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,8 +108,9 @@ async def test_the_same_archive_in_another_order(small: Served, tmp_path: Path) 
 
 def test_the_command_line_does_the_same(small: Served, tmp_path: Path) -> None:
     folder = tmp_path / "archive"
-    done = tobs("export", "@tobs_small", "-o", folder, "--server", small.server, "--json")
+    done = tobs_child("export", "@tobs_small", "-o", folder, "--server", small.server, "--json")
     assert done.code == 0, done.err
+    assert done.err == ""
     truth = small.child.truth(small.chat)
     assert done.value["digest"] == truth["digest"]
     assert done.value["messages"] == truth["chats"][str(small.chat)]["messages"]

@@ -10,6 +10,8 @@ from tests.export.labs import Served, export, side_chat, tobs
 from tobs.errors import UsageError
 from tobs.host import run, settings
 from tobs.telegram.account import load
+from tobs.telegram.chats import resolve
+from tobs.telegram.service import TelegramService
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
         " Small ",
     ],
 )
-async def test_a_channel_by_any_name(small: Served, tmp_path: Path, named: str) -> None:
+async def test_a_channel_by_any_name(small: Served, named: str) -> None:
     text = named.format(chat=small.chat, bare=-small.chat - 10**12)
     found = await _resolved(small, text)
     assert found == small.chat
@@ -47,9 +49,6 @@ async def test_a_private_chat_and_a_group(small: Served) -> None:
 
 
 async def _resolved(lab: Served, text: str) -> int:
-    from tobs.telegram.chats import resolve
-    from tobs.telegram.service import TelegramService
-
     async with run.open_line(TelegramService(load(lab.server)), settings.load()) as line:
         return (await resolve(line.invoke, text)).id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -27,6 +27,7 @@ from tobs.lab.scenario import Bucket, DataCentre, Limits, Network
 from tobs.lab.server import Lab, start
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -209,6 +210,13 @@ def make_state(lab: Lab, *, salt: int | None = None) -> Any:
     assert client is not None
     state.salt = client.salt if salt is None else salt
     return state
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Close a connection that the server may have closed already."""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def parse(data: bytes) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telethon.tl import functions, types
 
-from tests.lab.fakes import AWAY, CHANNEL_ID, HOME, connected, make_world, running
+from tests.lab.fakes import AWAY, CHANNEL_ID, HOME, connected, hang_up, make_world, running
 from tobs.lab.network import Delay, Link, Path
 from tobs.lab.scenario import DataCentre
 
@@ -102,13 +102,12 @@ async def test_one_connection_too_many_is_closed() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", lab.ports[HOME])
         with contextlib.suppress(ConnectionError):  # how it is closed is the system's business
             assert await reader.read(1) == b""
-        writer.close()
+        await hang_up(writer)
         _, other = await asyncio.open_connection("127.0.0.1", lab.ports[AWAY])
         assert await client.get_me()
         counters = lab.counters()
         assert (counters["connections_opened"], counters["connections_refused"]) == (2, 1)
-        other.close()
-        await other.wait_closed()
+        await hang_up(other)
 
 
 async def test_counters_begin_anew() -> None:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tobs.cli.outcome import answer
+from tobs.cli.questions import LoginQuestions, ask
 from tobs.cli.shared_options import AccountName, AsJson, Config, Server, Verbose
 from tobs.cli.way_in import account_file, accounts_folder, find_account, log_to_stderr
 from tobs.errors import ConnectError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tobs.host.settings import Settings
     from tobs.telegram.account import Account
 
@@ -51,10 +47,12 @@ def login(
 
     log_to_stderr(verbose=verbose)
     settings = settings_room.load(config)
+    file = account_file(account)
     way = _way(server, settings, api_id, api_hash)
-    number = phone or typer.prompt("Phone number (with country code)", err=True)
-    done = asyncio.run(login_room.login(way, number, _ask_code, _ask_password))
-    save(account_file(account), done)
+    number = phone or ask("Phone number (with country code)")
+    questions = LoginQuestions()
+    done = asyncio.run(login_room.login(way, number, questions.code, questions.password))
+    save(file, done)
     if as_json:
         answer(ok=True, account=account, user=done.user)
     else:
@@ -66,31 +64,12 @@ def _way(server: Path | None, settings: Settings, api_id: int | None, api_hash: 
 
     if server is not None:
         return load(server)
-    number = api_id or settings.api_id or typer.prompt("api_id (https://my.telegram.org/apps)", type=int, err=True)
-    secret = api_hash or settings.api_hash or typer.prompt("api_hash", hide_input=sys.stdin.isatty(), err=True)
+    number = api_id or settings.api_id or ask("api_id (https://my.telegram.org/apps)")
+    if not str(number).isdigit():
+        raise UsageError(f"api_id is a whole number, not {number!r}", hint="Yours is at https://my.telegram.org/apps.")
+    secret = api_hash or settings.api_hash or ask("api_hash", hidden=True)
     dc, host, port = TELEGRAM
-    return Account(dc, host, port, number, secret)
-
-
-def _ask_code() -> str:
-    with _interruptible():
-        return str(typer.prompt("Code that Telegram sent you", err=True))
-
-
-def _ask_password(hint: str) -> str:
-    text = f"Password (hint: {hint})" if hint else "Password"
-    with _interruptible():
-        return str(typer.prompt(text, hide_input=sys.stdin.isatty(), err=True))
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl+C end the command while somebody types: asyncio's own handler would wait for the answer first."""
-    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, kept)
+    return Account(dc, host, port, int(number), secret)
 
 
 def accounts(as_json: AsJson = False) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tobs.cli.outcome import INCOMPLETE, answer, human_bytes
-from tobs.cli.shared_options import AccountName, AsJson, Config, Server, Sets, Verbose
+from tobs.cli.shared_options import AccountName, ArmText, AsJson, Config, Off, On, Server, Sets, Verbose
 from tobs.cli.way_in import find_account, log_to_stderr
 from tobs.errors import UsageError
 
@@ -58,6 +58,9 @@ def export(
     account: AccountName = None,
     server: Server = None,
     config: Config = None,
+    arm: ArmText = None,
+    on: On = None,
+    off: Off = None,
     sets: Sets = None,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -68,18 +71,20 @@ def export(
 
     Example: tobs export @durov -o durov-archive
     """
+    from tobs.cli.plan import plan_of
     from tobs.cli.progress import Progress
     from tobs.engine.export import Wish
     from tobs.host import run
     from tobs.host import settings as settings_room
 
     log_to_stderr(verbose=verbose)
-    settings = settings_room.load(config, sets or ())
+    settings = settings_room.load(config, sets or (), arm=arm, on=on or (), off=off or (), check=False)
+    plan = plan_of(settings).require()
     way = find_account(server, account, settings)
     wish = Wish(media=media, kinds=_kinds(kinds), max_size=_size(max_size), rescan=rescan)
     request = run.Request(chats, folder, wish, add)
     with Progress(quiet=as_json) as progress:
-        report = until_stopped(run.export(way, settings, request, [progress]))
+        report = until_stopped(run.export(way, settings, request, [progress], plan))
     if render_json:
         from tobs.archive.result import render_json as write_result
 

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from tobs import __version__
-from tobs.cli import accounts, demo, export, lab, read
+from tobs.cli import ab, accounts, demo, export, lab, plan, plugins, read, runs
 from tobs.cli.outcome import answer, fail_softly
 
 REFUSAL: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -69,6 +69,10 @@ app.command("render")(fail_softly(read.render))
 app.command("search")(fail_softly(read.search))
 app.command("verify")(fail_softly(read.verify))
 app.command("digest")(fail_softly(read.digest))
+app.command("plan")(fail_softly(plan.plan))
+app.command("ab")(fail_softly(ab.ab))
+app.command("runs")(fail_softly(runs.runs))
+app.add_typer(plugins.app, name="plugins")
 app.add_typer(lab.app, name="lab")
 
 

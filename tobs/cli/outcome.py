@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -45,6 +46,12 @@ def fail_softly(command: Callable[P, R]) -> Callable[P, R]:
         except BrokenPipeError:
             sys.stderr.close()
             raise typer.Exit(1) from None
+        except Exception as error:
+            if hasattr(error, "exit_code"):  # the command line's own way to end
+                raise
+            traceback.print_exc()
+            bug = "This is a bug in TOBS: please report it with the lines on standard error."
+            _fail(f"{type(error).__name__}: {error}".rstrip(": "), bug, TobsError.exit_code, machine=machine)
 
     return guarded
 

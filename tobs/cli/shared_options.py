@@ -23,9 +23,19 @@ AccountName = Annotated[
     typer.Option("--account", "-a", metavar="NAME", help="Which of your accounts; see `tobs accounts`."),
 ]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in TOML; also TOBS_CONFIG.")]
+ArmText = Annotated[
+    str | None,
+    typer.Option(
+        "--arm",
+        metavar="ARM",
+        help="Which plugins: baseline, default or all, then +plugin, -plugin, plugin.knob=value; also TOBS_ARM.",
+    ),
+]
+On = Annotated[list[str] | None, typer.Option("--with", metavar="PLUGIN", help="Switch a plugin on for this run.")]
+Off = Annotated[list[str] | None, typer.Option("--without", metavar="PLUGIN", help="Switch a plugin off.")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KNOB=VALUE", help="Set a knob for this run, for example connections=8."),
+    typer.Option("--set", metavar="KNOB=VALUE", help="Set a knob, for example connections=8 or plugin.knob=2."),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, on standard error.")]
 Archive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="An archive folder.")]

@@ -18,9 +18,9 @@ InvokeLayer: TypeAlias = "Callable[[Invoke], Invoke]"
 
 
 def fold(wire: Invoke, layers: Iterable[tuple[InvokeBand, InvokeLayer]]) -> Invoke:
-    """Wrap `wire` in layers so that the lowest band is outermost; equal bands keep their given order."""
+    """Wrap `wire` in layers so that the lowest band is outermost; of equal bands the first given is the outer one."""
     invoke = wire
-    for _, layer in sorted(layers, key=lambda pair: pair[0], reverse=True):
+    for _, layer in reversed(sorted(layers, key=lambda pair: pair[0])):
         invoke = layer(invoke)
     return invoke
 
@@ -88,7 +88,7 @@ def observe(probes: Sequence[Probe]) -> InvokeLayer:
             nonlocal in_flight
             in_flight += 1
             began = time.perf_counter()
-            outcome, size = "cancelled", 0
+            outcome, size = "lost", 0
             try:
                 answer = await inner(call)
                 outcome, size = "ok", getattr(answer, "wire_size", 0)

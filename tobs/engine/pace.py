@@ -2,10 +2,10 @@
 
 A method is free until the server refuses it for the first time. It is then taken for a token bucket: it holds so many
 requests when full and is refilled at some rate. The first refusal tells little of that rate, so after the wait requests
-start slowly and their rate doubles every ten seconds; the second refusal tells it almost exactly, since what was served
-between the two is the bucket's refill. From then on the rate stays just below: a slow increase while the server is
-content, a multiplicative decrease at each further refusal (AIMD). All of it, and a wait that is not over, is kept in the
-account's state, so that the next run starts knowing it.
+start slowly and their rate doubles every ten seconds; the second refusal tells it almost exactly, since what was
+served between the two is the bucket's refill. From then on the rate stays just below: a slow increase while the server
+is content, a multiplicative decrease at each further refusal (AIMD). All of it, and a wait that is not over, is kept in
+the account's state, so that the next run starts knowing it.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ class _Method:
     """What is known of one method's bucket.
 
     `rate` is requests a second, infinite until a first refusal; `tokens` of at most `burst` were left at `filled`.
-    `opening` holds the requests and seconds that led to the first refusal, until the refill is found. `sent` are the
-    times of the latest `count` requests since `began`, the end of the last wait.
+    `opening` holds what led to the first refusal, until the refill is found: the requests sent up to the refused one,
+    all that were sent until that was known, and the seconds. `sent` are the times of the latest `count` requests since
+    `began`, the end of the last wait.
     """
 
     rate: float = math.inf
@@ -64,7 +65,7 @@ class _Method:
     tokens: float = 0.0
     filled: float = 0.0
     blocked: float = -math.inf
-    opening: tuple[int, float] | None = None
+    opening: tuple[int, int, float] | None = None
     epoch: int = 0
     began: float = 0.0
     count: int = 0
@@ -154,7 +155,7 @@ class Pace:
         if method is None:
             try:
                 method = self._kept(self._state.get("pace")[name])
-            except (KeyError, TypeError, ValueError, OverflowError):  # nothing kept, or nothing that makes sense
+            except (LookupError, TypeError, ValueError, OverflowError):  # nothing kept, or nothing that makes sense
                 method = _Method()
             self._methods[name] = method
         return method
@@ -162,7 +163,10 @@ class Pace:
     def _kept(self, kept: dict[str, Any]) -> _Method:
         """A method as an earlier run left it, refilled by the time since then."""
         rate, burst, tokens, at, until = (float(kept[key]) for key in ("rate", "burst", "tokens", "at", "until"))
-        opening = kept["opening"] and (int(kept["opening"][0]), float(kept["opening"][1]))
+        opening = kept["opening"]
+        if opening is not None:
+            least, most, took = opening
+            opening = (int(least), int(most), float(took))
         if not all(map(math.isfinite, (burst, tokens, at, until))) or not SLOWEST <= rate < math.inf or burst < 1:
             raise ValueError(kept)
         now, wall = self._clock(), self._wall()
@@ -199,9 +203,7 @@ class Pace:
             method.epoch += 1
             for probe in self._probes:
                 probe.flood(name, seconds)
-            later = method.count - number
-            times = list(method.sent)
-            _learn(method, times[: len(times) - later] or times[:1])
+            _learn(method, list(method.sent), method.count - number)
             method.sent.clear()
             method.count = 0
         method.blocked = max(method.blocked, self._clock() + seconds + MARGIN)
@@ -226,20 +228,24 @@ def _rise(method: _Method) -> None:
         method.rate += min(method.rate, 1.0) / RISEN
 
 
-def _learn(method: _Method, sent: Sequence[float]) -> None:
-    """Draw the rate and the burst from a refusal; `sent` are times of requests, the refused one last."""
+def _learn(method: _Method, times: Sequence[float], later: int) -> None:
+    """Draw the rate and the burst from a refusal: `times` are of all requests, `later` came after the refused one.
+
+    Which of the requests in flight was one too many is not told: the first that is refused, or any after it.
+    """
+    sent = times[: max(1, len(times) - later)]
     if math.isinf(method.rate):
         took = sent[-1] - sent[0]
-        method.opening = (len(sent), took)
+        method.opening = (len(sent), len(times), took)
         method.rate = max(FIRST, len(sent) / (took + REFILLED))
         method.burst = 1.0
         return
-    held, took = method.opening or (method.burst / ROOM, 0.0)
-    found = refill(sent, method.began, method.rate, held, took)
+    least, most, took = method.opening or (method.burst / ROOM, method.burst / ROOM, 0.0)
+    found = refill(sent, method.began, method.rate, (least + most) / 2, took)
     if method.opening:
         method.opening = None
         method.rate = max(SLOWEST, SHARE * found)
-        method.burst = max(1.0, ROOM * (held - found * took))
+        method.burst = max(1.0, ROOM * (least - found * took))
     else:
         method.rate = max(SLOWEST, CUT * method.rate, SHARE * found)
         method.burst = max(1.0, CUT * method.burst)

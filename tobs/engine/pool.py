@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tobs.errors import LostError, TobsError
+from tobs.errors import LostError
 from tobs.ports import Traffic
 
 if TYPE_CHECKING:
@@ -98,10 +98,8 @@ class CorePool:
         for centre in self._centres.values():
             for task in centre.opening:
                 task.cancel()
-            for queue in centre.waiting.values():
-                for waiter in queue:
-                    if not waiter.done():
-                        waiter.set_exception(LostError("the run is closing"))
+            await asyncio.gather(*centre.opening, return_exceptions=True)
+            self._fail(centre, LostError("the run is closing"))
             await asyncio.gather(*(place.sender.close() for place in centre.places), return_exceptions=True)
 
     def senders(self, dc: int | None = None) -> int:
@@ -117,6 +115,8 @@ class CorePool:
 
     async def take(self, centre: _Centre, traffic: Traffic) -> _Place:
         """A place with room for one more request; opens another sender where all are busy."""
+        if self._closed:
+            raise LostError("the run is closing")
         place = self._free(centre, traffic)
         if place is not None:
             place.busy[traffic] += 1
@@ -181,7 +181,7 @@ class CorePool:
         task = asyncio.current_task()
         try:
             sender = await self._dial(centre.dc)
-        except TobsError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits must learn of it, a bug too
             self._forget(centre, task)
             alive = [place for place in centre.places if not place.sender.closed]
             if alive:
@@ -206,7 +206,7 @@ class CorePool:
             centre.opening.discard(task)
 
     @staticmethod
-    def _fail(centre: _Centre, error: TobsError) -> None:
+    def _fail(centre: _Centre, error: Exception) -> None:
         for queue in centre.waiting.values():
             for waiter in queue:
                 if not waiter.done():

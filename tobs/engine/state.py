@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class FolderState:
@@ -25,11 +28,14 @@ class FolderState:
         return value if isinstance(value, dict) else {}
 
     def put(self, key: str, value: dict[str, Any]) -> None:
-        """Write beside and rename."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Write beside and rename. A folder that cannot be written is no reason to stop an export: it is logged."""
         beside = self.folder / f".{key}.json.{os.getpid()}"
-        beside.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")
-        beside.replace(self.folder / f"{key}.json")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            beside.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")
+            beside.replace(self.folder / f"{key}.json")
+        except OSError as error:
+            log.warning("%s cannot be kept in %s: %s", key, self.folder, error.strerror or error)
 
 
 class MemoryState:

@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tobs.errors import ArchiveError, ConnectError, LostError, RpcError
+from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
 from tobs.ports import Same, Settled
 
 if TYPE_CHECKING:
@@ -76,24 +77,25 @@ class Store:
             finally:
                 await sink.close()
             if isinstance(got, Same):
-                beside.unlink(missing_ok=True)
                 same = self._known(ref, got.file_id)
                 if same is None:
                     raise ArchiveError(f"file {got.file_id}, named as equal to {ref.file_id}, is not in the archive")
                 return same
             digest = await sink.digest()
+            if sink.hashed != got.size:
+                raise LostError(f"file {ref.file_id}: {sink.hashed} bytes were kept where {got.size} were due")
             beside.replace(final)
         except RpcError as error:
-            beside.unlink(missing_ok=True)
             return Settled(ref, "failed" if error.is_server_fault else "missing", reason=str(error))
-        except ConnectError:
-            beside.unlink(missing_ok=True)
-            raise
+        except UnreachableError:
+            raise  # every other file from there would fail the same way, each after its retries
         except LostError as error:
-            beside.unlink(missing_ok=True)
             return Settled(ref, "failed", reason=str(error))
         except OSError as error:
             raise disk_error(error, final) from error
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
         return Settled(ref, "done", digest, got.size, name)
 
 
@@ -108,16 +110,14 @@ class HashingSink:
         self._at = 0
         self._ahead: dict[int, bytes] = {}
         self._held = 0
-        self._written = 0
 
     async def write(self, offset: int, data: bytes) -> None:
         """Write and hash; a part written again replaces the first and starts the hash anew."""
         await self._sink.write(offset, data)
         if offset < self._at:
-            self._hash, self._at, self._written = hashlib.sha256(), 0, 0
+            self._hash, self._at = hashlib.sha256(), 0
             self._ahead.clear()
             self._held = 0
-        self._written += len(data)
         if offset > self._at:
             if self._held + len(data) <= AHEAD:
                 self._ahead[offset] = data
@@ -131,6 +131,11 @@ class HashingSink:
                 return
             self._held -= len(following)
             data = following
+
+    @property
+    def hashed(self) -> int:
+        """Bytes that the digest covers."""
+        return self._at
 
     async def close(self) -> None:
         """Close the sink below; bytes are safe on disk after it."""

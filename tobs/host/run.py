@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,18 @@ from tobs.archive.digest import digest
 from tobs.archive.naming import place
 from tobs.archive.space import require_space
 from tobs.engine.export import Wish, export_chat
-from tobs.engine.graph import assemble, bare_line
+from tobs.engine.graph import Line, assemble, bare_line, connect
 from tobs.engine.state import FolderState
 from tobs.engine.tally import Tally
 from tobs.host import folders
+from tobs.host.arm import Arm
+from tobs.host.blame import blame
+from tobs.host.logs import logged_through
+from tobs.host.resolve import resolve as resolve_plan
+from tobs.host.scope import Places
+from tobs.host.settings import core_settings
+from tobs.host.wiring import HookWiring
+from tobs.meters import Meters
 from tobs.telegram.chats import dialogs, myself, resolve
 from tobs.telegram.service import TelegramService
 
@@ -24,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from tobs.engine.graph import Line
+    from tobs.engine.graph import Graph
+    from tobs.host.resolve import Plan
     from tobs.host.settings import Settings
     from tobs.ports import Chat, Probe
     from tobs.telegram.account import Account
@@ -49,13 +58,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it. `seconds` runs from the first connection to the last commit."""
+    """What came of it, and of which plan. `seconds` runs from the first connection to the last commit."""
 
     archive: Path
     seconds: float
     tally: Tally
     digest: str
     warnings: list[str]
+    plan: Plan
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -73,6 +83,9 @@ class Report:
             "lost": tally.lost,
             "floods": tally.floods,
             "flood_seconds": tally.flood_seconds,
+            "arm": self.plan.arm,
+            "plugins": list(self.plan.plugins),
+            "plan_hash": self.plan.hash,
         }
 
 
@@ -80,13 +93,31 @@ class Report:
 async def open_line(
     service: TelegramService, settings: Settings, probes: Sequence[Probe] = (), state: Path | None = None
 ) -> AsyncIterator[Line]:
-    """A line to Telegram; nothing is opened before its first request."""
-    kept = FolderState((state or folders.state()) / "accounts" / service.account.fingerprint())
-    line = bare_line(service, kept, settings.engine(), probes)
+    """A line to Telegram without plugins; nothing is opened before its first request."""
+    line = bare_line(service, FolderState(_account_folder(service, state)), settings.engine(), probes)
     try:
         yield line
     finally:
         await line.close()
+
+
+@asynccontextmanager
+async def _wired_line(
+    service: TelegramService, plan: Plan, places: Places, probes: Sequence[Probe], meters: Meters
+) -> AsyncIterator[Line]:
+    """The same with a plan's plugins, all of them loaded and checked before anything is asked of Telegram."""
+    wiring = HookWiring(plan, places)
+    line = Line(service, core_settings(plan.knobs["core"]), wiring, meters, list(probes))
+    wiring.attach(line)
+    connect(line, FolderState(places.account))
+    try:
+        yield line
+    finally:
+        await line.close()
+
+
+def _account_folder(service: TelegramService, state: Path | None) -> Path:
+    return (state or folders.state()) / "accounts" / service.account.fingerprint()
 
 
 async def list_chats(account: Account, settings: Settings) -> list[Chat]:
@@ -95,41 +126,75 @@ async def list_chats(account: Account, settings: Settings) -> list[Chat]:
         return await dialogs(line.invoke)
 
 
-async def export(account: Account, settings: Settings, request: Request, probes: Sequence[Probe] = ()) -> Report:
-    """Export chats into one archive; see `Report`.
+def baseline(settings: Settings) -> Plan:
+    """The plan without plugins, with these settings' values for core's knobs."""
+    core = tuple(setting for setting in settings.wanted.settings if setting.owner == "core")
+    return resolve_plan({}, Arm("baseline", "default", (), core))
+
+
+async def export(
+    account: Account,
+    settings: Settings,
+    request: Request,
+    probes: Sequence[Probe] = (),
+    plan: Plan | None = None,
+    *,
+    meters: Meters | None = None,
+) -> Report:
+    """Export chats into one archive as `plan` says (None: without plugins); see `Report`.
+
+    `meters` are those to write into, for whoever reads them meanwhile.
 
     Raises `TobsError` with the archive intact: whatever is committed stays, and the next run goes on from there.
+    A plugin that fails is named by a `PluginError`. Raises `UsageError` for a plan that has problems.
     """
+    plan = (baseline(settings) if plan is None else plan).require()
+    with blame(plan):
+        return await _export(TelegramService(account), request, probes, plan, meters or Meters())
+
+
+async def _export(
+    service: TelegramService, request: Request, probes: Sequence[Probe], plan: Plan, meters: Meters
+) -> Report:
     tally = Tally()
     began = time.perf_counter()
-    service = TelegramService(account)
-    async with open_line(service, settings, [tally, *probes], request.state) as line:
-        service.be(await myself(line.invoke))
-        chats = [await resolve(line.invoke, wanted) for wanted in request.chats]
-        service.peers.update({chat.id: chat.peer for chat in chats})
-        with Archive.create(request.folder, chats, add=request.add) as archive:
-            archive.sweep()
-            run = archive.start_run({"tobs": __version__, "chats": [chat.id for chat in chats]})
-            outcome = "failed"
-            warnings: list[str] = []
-            try:
-                graph = assemble(line, archive, archive.write, request.folder, place)
-                room = _Room(request.folder)
-                for chat in chats:
-                    warnings += await export_chat(chat, graph, archive, request.wish, room)
-                outcome = "done"
-            finally:
-                seconds = time.perf_counter() - began
-                facts = {
-                    "outcome": outcome,
-                    "messages": tally.messages,
-                    "files": tally.files,
-                    "bytes": tally.size,
-                }
-                archive.end_run(run, {**facts, "seconds": seconds})
-            archive.index()
+    places = Places(_account_folder(service, request.state), request.folder, request.state or folders.state())
+    async with _wired_line(service, plan, places, [tally, *probes], meters) as line:
+        with logged_through(line.wiring.layers("log")):
+            service.be(await myself(line.invoke))
+            chats = [await resolve(line.invoke, wanted) for wanted in request.chats]
+            service.peers.update({chat.id: chat.peer for chat in chats})
+            with Archive.create(request.folder, chats, add=request.add) as archive:
+                places.archive_is_open = True
+                archive.sweep()
+                facts = {"tobs": __version__, "chats": [chat.id for chat in chats], "plan": plan.as_json()}
+                run = archive.start_run({**facts, "plan_hash": plan.hash})
+                outcome = "failed"
+                warnings: list[str] = []
+                try:
+                    graph = assemble(line, archive, archive.write, request.folder, place)
+                    warnings += await _chats(chats, graph, archive, request)
+                    outcome = "done"
+                finally:
+                    seconds = time.perf_counter() - began
+                    counts = {"messages": tally.messages, "files": tally.files, "bytes": tally.size}
+                    archive.end_run(run, {"outcome": outcome, **counts, "seconds": seconds})
+                archive.index()
+                places.archive_is_open = False
     warnings += _unhad(tally)
-    return Report(request.folder, seconds, tally, digest(request.folder), warnings)
+    return Report(request.folder, seconds, tally, digest(request.folder), warnings, plan)
+
+
+async def _chats(chats: Sequence[Chat], graph: Graph, archive: Archive, request: Request) -> list[str]:
+    """Export the chats while the plugins' lifespans are held; these are left in reverse, whatever happens."""
+    warnings: list[str] = []
+    room = _Room(request.folder)
+    async with AsyncExitStack() as held:
+        for lifespan in graph.line.wiring.layers("lifespan"):
+            await held.enter_async_context(lifespan)
+        for chat in chats:
+            warnings += await export_chat(chat, graph, archive, request.wish, room)
+    return warnings
 
 
 class _Room:

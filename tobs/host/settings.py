@@ -1,7 +1,12 @@
-"""Settings: defaults, then the settings file, then the environment, then the command line; the last one wins."""
+"""Settings: defaults, then the settings file, then the environment, then the command line; the last one wins.
+
+An arm that a later layer names takes the place of an earlier layer's whole choice of plugins; within a layer the
+arm's own settings come after those of tables and variables, and `--set` comes last of all.
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -12,10 +17,11 @@ from tobs.engine.graph import MEGABYTE, CoreSettings
 from tobs.engine.pool import PoolLimits
 from tobs.errors import UsageError
 from tobs.host import folders
+from tobs.host.arm import CORE_OWNER, Arm, Setting, Toggle, parse_arm, parse_setting
 from tobs.knobs import Knob, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 CORE = (
     Knob("connections", 4, "Connections a data centre may have at most.", low=1, high=16, log=True),
@@ -52,95 +58,226 @@ CORE = (
     ),
 )
 _PLAIN = ("api_id", "api_hash", "account")
+_TABLES = (*_PLAIN, "arm", "core", "plugins")
+_KNOWN = "Known: api_id, api_hash, account, arm, [core], [plugins], [plugins.NAME]."
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A knob's value and where it came from: default, the file's path, a variable or --set."""
+    """A knob's value and where it came from: default, the file's path, a variable, --arm or --set."""
 
     value: Value
     origin: str
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something that was asked for cannot be, and what to do about it."""
+
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a run is told beside its chats."""
+    """Everything a run is told beside its chats. `wanted` holds the arm with all layers' settings, core's too."""
 
     core: dict[str, Chosen]
     api_id: int | None = None
     api_hash: str | None = field(default=None, repr=False)
     account: str | None = None
+    wanted: Arm = field(default_factory=Arm)
 
     def engine(self) -> CoreSettings:
         """The core knobs as the engine takes them."""
-        value: dict[str, Any] = {name: chosen.value for name, chosen in self.core.items()}
-        return CoreSettings(
-            pool=PoolLimits(
-                connections=value["connections"],
-                in_flight=value["in_flight"],
-                history_in_flight=value["history_in_flight"],
-                part=value["part_kb"] * 1024,
-                deadline=value["deadline"],
-            ),
-            retries=value["retries"],
-            retry_pause=value["retry_pause"],
-            history_budget=value["history_budget_mb"] * MEGABYTE,
-            media_budget=value["media_budget_mb"] * MEGABYTE,
-            knobs=value,
-        )
+        return core_settings(self.core)
 
 
-def load(file: Path | None = None, sets: Iterable[str] = (), environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read all layers. `sets` are KNOB=VALUE (or core.KNOB=VALUE).
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """What one place says: `standing` settings count before those of its arm, `sets` after them."""
 
-    Raises `UsageError` naming where a wrong setting stands.
+    arm: Arm | None = None
+    toggles: Sequence[Toggle] = ()
+    standing: Sequence[Setting] = ()
+    sets: Sequence[Setting] = ()
+
+
+def load(
+    file: Path | None = None,
+    sets: Iterable[str] = (),
+    environment: Mapping[str, str] = os.environ,
+    *,
+    arm: str | None = None,
+    on: Iterable[str] = (),
+    off: Iterable[str] = (),
+    check: bool = True,
+) -> Settings:
+    """Read all layers. `sets` are KNOB=VALUE or PLUGIN.KNOB=VALUE, `on` and `off` name plugins.
+
+    Raises `UsageError` naming where a wrong setting stands. Wrong values of core knobs are left to `resolve` with
+    `check=False`, as those of plugins always are: it reports them together.
     """
     path = file or (Path(environment["TOBS_CONFIG"]) if "TOBS_CONFIG" in environment else None)
-    table = _read(path or folders.config() / "config.toml", required=path is not None)
     where = str(path or folders.config() / "config.toml")
+    table = _read(Path(where), required=path is not None)
     for name in table:
-        if name not in (*_PLAIN, "core"):
-            raise UsageError(f"{where}: {name!r} is no setting", hint="Known: api_id, api_hash, account, [core].")
-    core = _core(table.get("core", {}), where, sets, environment)
-    api_id = environment.get("TOBS_API_ID", table.get("api_id"))
-    if api_id is not None and not str(api_id).isdigit():
-        raise UsageError(f"api_id is a whole number, not {api_id!r}", hint="Yours is at https://my.telegram.org/apps.")
+        if name not in _TABLES:
+            raise UsageError(f"{where}: {name!r} is no setting", hint=_KNOWN)
+    wanted = _joined([_of_file(table, where), _of_environment(environment), _of_command(arm, on, off, sets)])
+    core, problems = choose(CORE_OWNER, CORE, wanted.settings)
+    if check:
+        refuse(problems)
+    api_id, api_hash, account = (_plain(name, table, where, environment) for name in _PLAIN)
     return Settings(
         core=core,
         api_id=None if api_id is None else int(api_id),
-        api_hash=environment.get("TOBS_API_HASH", table.get("api_hash")),
-        account=environment.get("TOBS_ACCOUNT", table.get("account")),
+        api_hash=api_hash,
+        account=account,
+        wanted=wanted,
     )
 
 
-def _core(given: object, where: str, sets: Iterable[str], environment: Mapping[str, str]) -> dict[str, Chosen]:
+def of_arm(text: str) -> Settings:
+    """The shipped defaults and an arm, whatever this machine's files and environment say: for experiments."""
+    wanted = parse_arm(text)
+    core, problems = choose(CORE_OWNER, CORE, wanted.settings)
+    refuse(problems)
+    return Settings(core=core, wanted=wanted)
+
+
+def _plain(name: str, table: Mapping[str, Any], where: str, environment: Mapping[str, str]) -> str | None:
+    """A setting of one place: its variable's, else the file's."""
+    variable = f"TOBS_{name.upper()}"
+    value = environment.get(variable, table.get(name))
+    origin = variable if variable in environment else where
+    if name == "api_id":
+        if value is not None and not str(value).isdecimal():
+            hint = "Yours is at https://my.telegram.org/apps."
+            raise UsageError(f"{origin}: api_id is a whole number, not {value!r}", hint=hint)
+        return None if value is None else str(value)
+    if value is not None and not isinstance(value, str):
+        raise UsageError(f"{origin}: {name} is text", hint=f'Put it in quotes: {name} = "…".')
+    return value
+
+
+def choose(owner: str, knobs: Sequence[Knob], given: Iterable[Setting]) -> tuple[dict[str, Chosen], list[Problem]]:
+    """Values of an owner's knobs by name, and what is wrong with the settings; settings of others are passed over."""
+    known = {knob.name: knob for knob in knobs}
+    chosen = {knob.name: Chosen(knob.default, "default") for knob in knobs}
+    problems = []
+    for setting in given:
+        if setting.owner != owner:
+            continue
+        if setting.knob not in known:
+            whose = "no knob is called" if owner == CORE_OWNER else f"plugin {owner} has no knob"
+            problems.append(Problem(f"{setting.origin}: {whose} {setting.knob!r}", suggest(setting.knob, known)))
+            continue
+        try:
+            value = known[setting.knob].parse(setting.value, where=setting.origin)
+        except UsageError as error:
+            problems.append(Problem(str(error), error.hint))
+        else:
+            chosen[setting.knob] = Chosen(value, setting.origin)
+    part = chosen.get("part_kb") if owner == CORE_OWNER else None
+    if part is not None and 1024 % int(part.value):
+        remedy = "A request must stay inside one megabyte: 64, 128, 256, 512 or 1024 do."
+        problems.append(Problem(f"{part.origin}: part_kb = {part.value} does not divide 1024", remedy))
+    return chosen, problems
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """What may have been meant, and what there is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return (f"Did you mean {close[0]}? " if close else "") + f"Known: {', '.join(names) or 'none'}."
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raise one `UsageError` that says all of the problems, if there are any."""
+    if len(problems) == 1:
+        raise UsageError(problems[0].text, hint=problems[0].remedy)
+    if problems:
+        lines = [f"  {problem.text}\n    {problem.remedy}".rstrip() for problem in problems]
+        raise UsageError(f"{len(problems)} things are wrong:\n" + "\n".join(lines))
+
+
+def core_settings(core: Mapping[str, Chosen]) -> CoreSettings:
+    """Values of core's knobs as the engine takes them."""
+    value: dict[str, Any] = {name: chosen.value for name, chosen in core.items()}
+    return CoreSettings(
+        pool=PoolLimits(
+            connections=value["connections"],
+            in_flight=value["in_flight"],
+            history_in_flight=value["history_in_flight"],
+            part=value["part_kb"] * 1024,
+            deadline=value["deadline"],
+        ),
+        retries=value["retries"],
+        retry_pause=value["retry_pause"],
+        history_budget=value["history_budget_mb"] * MEGABYTE,
+        media_budget=value["media_budget_mb"] * MEGABYTE,
+        knobs=value,
+    )
+
+
+def _joined(layers: Iterable[_Layer]) -> Arm:
+    """One arm of all layers; the last one that names an arm decides the word, and forgets earlier toggles."""
+    layers = list(layers)
+    arm = next((layer.arm for layer in reversed(layers) if layer.arm is not None), Arm())
+    toggles: list[Toggle] = []
+    settings: list[Setting] = []
+    for layer in layers:
+        if layer.arm is not None:
+            toggles = list(layer.arm.toggles)
+        toggles += layer.toggles
+        settings += [*layer.standing, *(arm.settings if layer.arm is arm else ()), *layer.sets]
+    return Arm(arm.word, arm.origin, tuple(toggles), tuple(settings))
+
+
+def _of_file(table: Mapping[str, Any], where: str) -> _Layer:
+    arm, plugins = table.get("arm"), table.get("plugins", {})
+    if arm is not None and not isinstance(arm, str):
+        raise UsageError(f"{where}: arm is text", hint='For example arm = "default -NAME".')
+    if not isinstance(plugins, dict):
+        raise UsageError(f"{where}: plugins is a table, written [plugins]", hint=_KNOWN)
+    toggles, standing = [], _standing(CORE_OWNER, table.get("core", {}), where)
+    for name, value in plugins.items():
+        if name not in {"on", "off"}:
+            standing += _standing(name, value, where)
+        elif isinstance(value, list) and all(isinstance(plugin, str) for plugin in value):
+            toggles += [Toggle(plugin, name == "on", f"{where}: plugins.{name}") for plugin in value]
+        else:
+            raise UsageError(f"{where}: plugins.{name} is a list of names", hint=f'For example {name} = ["x"].')
+    return _Layer(None if arm is None else parse_arm(arm, origin=f"{where}: arm"), toggles, standing)
+
+
+def _standing(owner: str, given: object, where: str) -> list[Setting]:
     if not isinstance(given, dict):
-        raise UsageError(f"{where}: core is a table, written [core]")
-    knobs = {knob.name: knob for knob in CORE}
-    layers: list[tuple[str, str, object]] = [(name, where, value) for name, value in given.items()]
-    prefix = "TOBS_CORE__"
-    layers += [
-        (name.removeprefix(prefix).lower(), name, value)
-        for name, value in environment.items()
-        if name.startswith(prefix)
-    ]
-    for text in sets:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text}: write KNOB=VALUE", hint="For example --set connections=8.")
-        layers.append((name.strip().removeprefix("core."), f"--set {text}", value.strip()))
-    chosen = {knob.name: Chosen(knob.default, "default") for knob in CORE}
-    for name, origin, value in layers:
-        if name not in knobs:
-            raise UsageError(f"{origin}: no knob is called {name!r}", hint="Known: " + ", ".join(sorted(knobs)) + ".")
-        chosen[name] = Chosen(knobs[name].parse(value, where=origin), origin)
-    part = chosen["part_kb"]
-    if 1024 % int(part.value):
-        raise UsageError(
-            f"{part.origin}: part_kb = {part.value} does not divide 1024",
-            hint="A request must stay inside one megabyte: 64, 128, 256, 512 or 1024 do.",
-        )
-    return chosen
+        name = owner if owner == CORE_OWNER else f"plugins.{owner}"
+        raise UsageError(f"{where}: {name} is a table, written [{name}]", hint=_KNOWN)
+    return [Setting(owner, knob, value, where, standing=True) for knob, value in given.items()]
+
+
+def _of_environment(environment: Mapping[str, str]) -> _Layer:
+    standing = []
+    for name, value in environment.items():
+        owner, twice, knob = name.removeprefix("TOBS_").partition("__")
+        if name.startswith("TOBS_") and twice:
+            standing.append(Setting(owner.lower(), knob.lower(), value, name, standing=True))
+    text = environment.get("TOBS_ARM")
+    return _Layer(parse_arm(text, origin="TOBS_ARM") if text else None, (), standing)
+
+
+def _of_command(arm: str | None, on: Iterable[str], off: Iterable[str], sets: Iterable[str]) -> _Layer:
+    on, off = list(on), list(off)
+    if both := sorted({*on} & {*off}):
+        raise UsageError(f"{', '.join(both)}: both --with and --without", hint="Leave one of them out.")
+    return _Layer(
+        None if arm is None else parse_arm(arm),
+        [Toggle(name, name in on, f"--with{'' if name in on else 'out'} {name}") for name in (*on, *off)],
+        sets=[parse_setting(text, origin=f"--set {text}") for text in sets],
+    )
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._full = self._busy = False
         self._path: Path
+        self.closed: asyncio.Future[None] = self._loop.create_future()
 
     # what asyncio calls
 
@@ -84,6 +85,8 @@ class Connection(asyncio.Protocol):
             timer.cancel()
         self._inbox.clear()
         self._outbox.clear()
+        if not self.closed.done():
+            self.closed.set_result(None)
         if self._transport is not None:
             self._transport = None
             self._opened.discard(self)

@@ -53,8 +53,8 @@ class FloodBucket:
     random: Random
     floods: int = 0
     during: int = 0
-    _tokens: float = -1.0
-    _at: float = 0.0
+    _tokens: float = 0.0
+    _at: float | None = None
     _until: float = float("-inf")
     _last: float = float("-inf")
     _doubled: int = 0
@@ -67,7 +67,7 @@ class FloodBucket:
             if self._delivered is not None and sent > self._delivered + REACTION:
                 self.during += 1
             return max(1, ceil(self._until - now - 1e-6))
-        if self._tokens < 0:
+        if self._at is None:
             self._tokens, self._at = float(self.limits.burst), now
         self._tokens = min(self.limits.burst, self._tokens + (now - self._at) * self.limits.refill)
         self._at = now

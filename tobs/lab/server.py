@@ -72,8 +72,10 @@ class Lab:
         """Stop listening and drop every connection."""
         for server in self._servers:
             server.close()
-        for connection in list(self._opened):
+        opened = list(self._opened)
+        for connection in opened:
             connection.abort()
+        await asyncio.gather(*(connection.closed for connection in opened))
         for server in self._servers:
             await server.wait_closed()
 

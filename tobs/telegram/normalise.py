@@ -47,7 +47,7 @@ def _fields(thing: Any) -> Any:
         kept = {
             key: value
             for key, value in thing.__dict__.items()
-            if value is not None and value is not False and value != [] and key[0] != "_"
+            if value is not None and value is not False and key[0] != "_" and (value or value.__class__ is not list)
         }
         kept["_"] = type(thing).__name__
         return kept

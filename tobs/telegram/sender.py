@@ -19,7 +19,7 @@ from telethon.tl.alltlobjects import LAYER
 from telethon.tl.functions import InitConnectionRequest, InvokeWithLayerRequest
 
 from tobs import __version__
-from tobs.errors import ConnectError, LostError, RpcError
+from tobs.errors import ConnectError, LostError, RpcError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ _NAMES: dict[type, str] = {
 _UNAUTHORIZED = frozenset(
     {"AUTH_KEY_UNREGISTERED", "AUTH_KEY_INVALID", "SESSION_REVOKED", "SESSION_EXPIRED", "USER_DEACTIVATED"}
 )
+GO_ON = "Check the network (for a lab: that it still runs), then run the same command again."
 LOGIN_AGAIN = "Log in again with `tobs login`, or name another account with --account."
 
 
@@ -97,7 +98,7 @@ class TelegramSender:
         await self._sender.disconnect()
 
     def _lost(self) -> LostError:
-        return LostError(f"the connection to data centre {self.dc} was lost")
+        return LostError(f"the connection to data centre {self.dc} was lost", hint=GO_ON)
 
     def _ended(self, watch: asyncio.Future[Any]) -> None:
         self.closed = True
@@ -124,7 +125,7 @@ async def open_sender(
 ) -> tuple[TelegramSender, Any]:
     """Connect, agree on a key if `key` is None, introduce ourselves with `first`; returns sender and answer.
 
-    Raises `LostError` if the address cannot be reached, `ConnectError` if the server is not whom we trust.
+    Raises `UnreachableError` if the address cannot be reached, `ConnectError` if the server is not whom we trust.
     """
     host, port = address
     sender = MTProtoSender(
@@ -140,16 +141,16 @@ async def open_sender(
     try:
         async with asyncio.timeout(2 * CONNECT_TIMEOUT):
             await sender.connect(connection)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
         await sender.disconnect()
         if "auth_key" in str(error):
             raise ConnectError(
                 f"no key could be agreed with data centre {dc} at {host}:{port}",
                 hint="The server's RSA key is not the one in the server file: take the file that this server wrote.",
             ) from None
-        raise LostError(
+        raise UnreachableError(
             f"data centre {dc} at {host}:{port} cannot be reached",
-            hint="Check the network (for a lab: that it still runs), then run the same command again.",
+            hint=GO_ON,
         ) from None
     except BaseException:
         await sender.disconnect()
@@ -160,7 +161,7 @@ async def open_sender(
             answer = await ours.send(introduction(account, first))
     except TimeoutError:
         await ours.close()
-        raise LostError(f"data centre {dc} at {host}:{port} does not answer") from None
+        raise UnreachableError(f"data centre {dc} at {host}:{port} does not answer", hint=GO_ON) from None
     except BaseException:
         await ours.close()
         raise

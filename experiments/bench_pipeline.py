@@ -1,0 +1,235 @@
+"""Measure what async_pipeline and parallel_media reach of what their links allow, printed as JSON.
+
+History: messages a second from the first history request to the last commit, 100 ms a round trip, no limits; the
+baseline on fewer messages. File: one large file, 100 ms and 4 MB/s a connection, from the first request to the last
+byte with connections that are open before; its share of connections x rate. Each is repeated, and all repeats are told
+with the machine's load; `best` is the one that was disturbed least. Both say what the lab counted, and whether the
+archive equals its truth.
+
+    python experiments/bench_pipeline.py [--messages N] [--megabytes N] [--repeats N] [--only history|file]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import shutil
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from math import ceil, inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tobs.api import PAGE, Manifest, hook
+from tobs.host import run, settings
+from tobs.host.plugins import discover
+from tobs.host.resolve import resolve
+from tobs.lab.child import Child, spawn
+from tobs.telegram.account import load
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from tobs.api import Attempt, Batch, Context, Page
+    from tobs.ports import Settled
+
+RTT_MS = 100
+RATE = 4
+"""MB/s of one connection."""
+CONNECTIONS = 4
+HISTORY = """
+name = "bench_history"
+seed = 31
+
+[dataset]
+title = "Bench"
+username = "tobs_bench"
+messages = {messages}
+side_messages = 0
+rich = 0.5
+
+[network]
+dc = [{{ id = 2, rtt_ms = {rtt} }}]
+"""
+FILE = """
+name = "bench_file"
+seed = 32
+
+[dataset]
+title = "Bench"
+username = "tobs_bench"
+messages = 10
+side_messages = 0
+videos = {{ count = 1, median_kb = 1000, total_mb = {megabytes} }}
+
+[network]
+throttle = "connection"
+connection_mb_per_s = {rate}
+dc = [{{ id = 2, rtt_ms = {rtt} }}]
+"""
+
+
+class OpenedAhead:
+    """A plugin of this benchmark alone: opens every connection before the clock starts."""
+
+    def __init__(self, knobs: dict[str, Any]) -> None:
+        """Nothing is tunable."""
+
+    @hook
+    def tobs_lifespan(self, ctx: Context) -> AbstractAsyncContextManager[None]:
+        """Connections, then the export."""
+        return self._opened(ctx)
+
+    @asynccontextmanager
+    async def _opened(self, ctx: Context) -> AsyncIterator[None]:
+        await ctx.pool.warm(2, CONNECTIONS)
+        yield
+
+
+AHEAD = Manifest("opened_ahead", "Connections are open before the clock starts.", "__main__:OpenedAhead")
+
+
+@dataclass
+class Clock:
+    """A probe: when the first request of a method was sent, when the last answer came and the last batch was kept."""
+
+    method: str
+    first: float = inf
+    answered: float = 0.0
+    kept: float = 0.0
+    requests: int = 0
+    messages: int = 0
+    size: int = 0
+    most: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+    def batch(self, page: Page, batch: Batch, seconds: float) -> None:  # noqa: ARG002 - the port
+        """A batch is committed."""
+        self.kept = time.perf_counter()
+        self.messages += len(batch.messages)
+
+    def file(self, outcome: Settled, seconds: float) -> None:  # noqa: ARG002 - the port
+        """A file is settled."""
+        self.size += outcome.size if outcome.status == "done" else 0
+
+    def attempt(self, attempt: Attempt) -> None:
+        """A request was answered."""
+        if attempt.method == self.method:
+            now = time.perf_counter()
+            self.first = min(self.first, now - attempt.seconds)
+            self.answered = now
+            self.requests += 1
+            self.most = max(self.most, attempt.in_flight)
+            self.seconds.append(attempt.seconds)
+
+    def flood(self, method: str, seconds: float) -> None:
+        """Nobody floods here."""
+
+
+def cpu() -> float:
+    """CPU seconds of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def export(lab: Child, folder: Path, method: str, arm: str) -> tuple[Clock, dict[str, Any]]:
+    """One export by an arm into an empty folder; what the clock saw and what the lab counted."""
+    found = discover()
+    wanted = settings.load(environment={}, arm=arm, sets=[f"connections={CONNECTIONS}"], check=False)
+    plan = resolve({**found.manifests, AHEAD.name: AHEAD}, wanted.wanted, found.broken).require()
+    shutil.rmtree(folder, ignore_errors=True)
+    lab.reset()
+    clock = Clock(method)
+    asked = run.Request(["@tobs_bench"], folder, state=folder.parent / "state")
+    used, served = cpu(), float(lab.counters()["cpu_seconds"])
+    report = await run.export(load(lab.server_file), wanted, asked, [clock], plan)
+    counters = lab.counters()
+    chat = max(lab.truth()["chats"].items(), key=lambda item: int(item[1]["messages"]))[0]
+    return clock, {
+        "arm": arm,
+        "requests": counters["requests"].get(method, 0),
+        "duplicate_parts": counters["duplicate_parts"],
+        "requests_during_flood": counters["requests_during_flood"],
+        "equal_to_truth": report.digest == lab.truth(int(chat))["digest"],
+        "most_in_flight": clock.most,
+        "cpu_seconds": round(cpu() - used, 2),
+        "lab_cpu_seconds": round(counters["cpu_seconds"] - served, 2),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def history(folder: Path, messages: int, arm: str, repeats: int) -> list[dict[str, Any]]:
+    """Messages a second of a text-only chat."""
+    scenario = folder / "history.toml"
+    scenario.write_text(HISTORY.format(messages=messages, rtt=RTT_MS))
+    told = []
+    with spawn(scenario, folder / "lab") as lab:
+        for _ in range(repeats):
+            clock, facts = asyncio.run(export(lab, folder / "archive", "messages.getHistory", arm))
+            seconds = clock.kept - clock.first
+            facts |= {
+                "messages": clock.messages,
+                "seconds": round(seconds, 2),
+                "messages_per_second": round(clock.messages / seconds),
+                "pages_needed": ceil(clock.messages / PAGE),
+                "page_seconds": round(sum(clock.seconds) / len(clock.seconds), 4),
+            }
+            told.append(facts)
+    return told
+
+
+def file(folder: Path, megabytes: int, arm: str, repeats: int) -> list[dict[str, Any]]:
+    """Share of connections x rate that one file reaches."""
+    scenario = folder / "file.toml"
+    scenario.write_text(FILE.format(megabytes=megabytes, rtt=RTT_MS, rate=RATE))
+    told = []
+    with spawn(scenario, folder / "lab") as lab:
+        for _ in range(repeats):
+            clock, facts = asyncio.run(export(lab, folder / "archive", "upload.getFile", arm))
+            seconds = clock.answered - clock.first
+            facts |= {
+                "megabytes": round(clock.size / 1e6, 1),
+                "seconds": round(seconds, 2),
+                "share": round(clock.size / seconds / (CONNECTIONS * RATE * 1e6), 3),
+            }
+            told.append(facts)
+    return told
+
+
+def best(told: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    """All repeats, and the best of them."""
+    return {"best": max(one[key] for one in told), "repeats": told}
+
+
+def measure(messages: int, megabytes: int, repeats: int, only: str | None) -> dict[str, Any]:
+    """All measurements, in one run."""
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if only != "file":
+            few = max(messages // 20, PAGE)
+            result["history_baseline"] = best(history(folder, few, "baseline", 1), "messages_per_second")
+            told = history(folder, messages, "baseline +async_pipeline", repeats)
+            result["history_async_pipeline"] = best(told, "messages_per_second")
+        if only != "history":
+            few = max(megabytes // 10, 1)
+            result["file_baseline"] = best(file(folder, few, "baseline +opened_ahead", 1), "share")
+            told = file(folder, megabytes, "baseline +opened_ahead +parallel_media", repeats)
+            result["file_parallel_media"] = best(told, "share")
+    return result
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--megabytes", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", choices=("history", "file"))
+    given = parser.parse_args()
+    print(json.dumps(measure(given.messages, given.megabytes, given.repeats, given.only), indent=1))

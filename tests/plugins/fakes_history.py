@@ -1,0 +1,146 @@
+"""A chat's history as a server hands it out, with every liberty that a server may take, and what a source needs of core."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from tests.engine.fakes import CHAT
+from tobs.engine.spans import NEWEST
+from tobs.meters import Meters
+from tobs.ports import PAGE, Page, Range, Span
+from tobs.telegram.service import as_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tobs.ports import Chat, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """As much of a message as a source looks at."""
+
+    id: int
+
+
+@dataclass
+class History:
+    """Ids of a chat behind a wire, and the `Context` that asks for them.
+
+    `delay` gives each request its seconds. `positions`, `offsets`: whether the server says positions and obeys
+    add_offset. `shorten` may leave messages out of an answer's end. `meanwhile` is called before each answer. `hidden`
+    messages are counted and never handed out. `fails` names the request that is refused.
+    """
+
+    ids: Sequence[int]
+    delay: Callable[[], float] = lambda: 0.1
+    positions: bool = True
+    offsets: bool = True
+    shorten: Callable[[int], int] = lambda many: many
+    meanwhile: Callable[[History], None] = lambda _: None
+    hidden: int = 0
+    fails: int | None = None
+    in_flight: int = 0
+    most: int = 0
+    asked: list[tuple[Range, int]] = field(default_factory=list)
+    answered: int = 0
+    meters: Meters = field(default_factory=Meters)
+    knobs: dict[str, Any] = field(default_factory=lambda: {"history_in_flight": 16})
+
+    def __post_init__(self) -> None:
+        self.newest_first = sorted(self.ids, reverse=True)
+
+    async def page(self, chat: Chat, within: Range, *, skip: int = 0) -> Page:
+        """See `tobs.ports.Context`. The answer is made half way."""
+        self.asked.append((within, skip))
+        number = len(self.asked)
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        try:
+            seconds = self.delay()
+            await asyncio.sleep(seconds / 2)
+            if number == self.fails:
+                raise ConnectionError(f"request {number}")
+            self.meanwhile(self)
+            page = as_page(chat, within.span, self.answer(within.span, skip), skip)
+            await asyncio.sleep(seconds / 2)
+        finally:
+            self.in_flight -= 1
+        self.answered += 1
+        return page
+
+    def answer(self, span: Span, skip: int) -> Any:
+        """As core.telegram.org/api/offsets has it: the slice first, then what is not above the lower limit drops out."""
+        start = 0
+        if span.high < NEWEST:
+            start = next((at for at, one in enumerate(self.newest_first) if one <= span.high), len(self.newest_first))
+        start += skip if self.offsets else 0
+        found = [one for one in self.newest_first[start : start + PAGE] if one >= span.low]
+        found = found[: self.shorten(len(found))]
+        return SimpleNamespace(
+            messages=[Message(one) for one in found],
+            users=[],
+            chats=[],
+            count=len(self.newest_first) + self.hidden,
+            offset_id_offset=start if self.positions else None,
+            wire_size=100 * len(found),
+        )
+
+    def inside(self, ranges: Iterable[Range]) -> list[int]:
+        """Ids that are there now in some ranges."""
+        return [one for one in self.newest_first if any(each.span.low <= one <= each.span.high for each in ranges)]
+
+    def worth(self, ranges: Iterable[Range]) -> int:
+        """Pages that a straight reader asks for: each range ends with the page that shows its end."""
+        return sum(max(-(-len(self.inside([each])) // PAGE), 1) for each in ranges)
+
+
+def with_gaps(count: int, gaps: float, seed: int) -> list[int]:
+    """`count` ids with a share of `gaps` left out, here densely and there thinly."""
+    chance = random.Random(seed)
+    ids: list[int] = []
+    last = 0
+    while len(ids) < count:
+        stretch = min(chance.randint(1, 400), count - len(ids))
+        share = chance.choice((0.0, gaps, gaps))
+        for _ in range(stretch):
+            last += 1
+            while chance.random() < share:
+                last += 1
+            ids.append(last)
+    return ids
+
+
+def whole() -> list[Range]:
+    """Everything."""
+    return [Range(Span(1, NEWEST))]
+
+
+async def read(source: Source, ranges: Sequence[Range]) -> list[Page]:
+    """All pages of a source."""
+    return [page async for page in source(CHAT, ranges)]
+
+
+def covered(pages: Iterable[Page], ranges: Iterable[Range]) -> list[Span]:
+    """What pages prove, joined, and cut to the ranges' own ends: the newest page proves up to its first message."""
+    spans = sorted(page.span for page in pages if page.span.low <= page.span.high)
+    joined: list[Span] = []
+    for span in spans:
+        if joined and span.low <= joined[-1].high + 1:
+            joined[-1] = Span(joined[-1].low, max(joined[-1].high, span.high))
+        else:
+            joined.append(span)
+    tops = {each.span.high for each in ranges}
+    assert all(any(span.low >= each.span.low for each in ranges) for span in joined), (joined, tops)
+    return joined
+
+
+def unread(pages: Iterable[Page], ranges: Iterable[Range], newest: int) -> list[int]:
+    """Ids of the ranges, up to the newest message, that no page proves."""
+    spans = covered(pages, ranges)
+    wanted = [one for each in ranges for one in range(each.span.low, min(each.span.high, newest) + 1)]
+    return [one for one in wanted if not any(span.low <= one <= span.high for span in spans)]

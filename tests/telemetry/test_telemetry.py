@@ -1,0 +1,419 @@
+"""A run's telemetry: what is recorded comes back from the file, under the names that experiments ask for."""
+
+from __future__ import annotations
+
+import errno
+import http.server
+import importlib
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tobs.errors import UsageError
+from tobs.meters import MeteredQueue, Meters
+from tobs.ports import Attempt, Batch, Chat, MediaRef, MessageRow, Page, Settled, Span, Traffic
+from tobs.telemetry import Telemetry, names, read
+from tobs.telemetry.instruments import HISTOGRAMS, INSTRUMENTS, memory_peak
+from tobs.telemetry.otlp import LineExporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NEVER = 3600.0
+RESOURCE: dict[str, str | int] = {"tobs.run": "r1", "tobs.arm": "baseline", "tobs.seed": 7, "tobs.plan.hash": "ab12"}
+
+
+def attempt(outcome: str = "ok", seconds: float = 0.1, **more: Any) -> Attempt:
+    given = {"method": "messages.getHistory", "traffic": Traffic.HISTORY, "dc": 2, "size": 1000, "in_flight": 1}
+    return Attempt(seconds=seconds, outcome=outcome, **{**given, **more})
+
+
+def part(seconds: float = 0.2, outcome: str = "ok", dc: int = 4) -> Attempt:
+    return attempt(outcome, seconds, method="upload.getFile", traffic=Traffic.MEDIA, dc=dc, size=500)
+
+
+def page(messages: int) -> tuple[Page, Batch]:
+    row = MessageRow(1, 1, "2024-01-31T12:00:00+00:00", None, "", "message", None, None, None, None, None, None, "{}")
+    chat = Chat(1, "user", "Some")
+    return (
+        Page(chat, Span(1, messages), [], [], messages, ended=True, doubtful=False, size=10),
+        Batch(1, Span(1, messages), [row] * messages, [], []),
+    )
+
+
+def settled(status: str, size: int = 0) -> Settled:
+    ref = MediaRef(1, 1, "photo", 1, 2, size, None, "image/jpeg", "", "photo", 1, b"", "y")
+    return Settled(ref, status, size=size)
+
+
+def start(file: Path | None, meters: Meters | None = None, **more: Any) -> Telemetry:
+    return Telemetry.start(meters=meters or Meters(), resource=RESOURCE, file=file, interval=NEVER, **more)
+
+
+def export_now(telemetry: Telemetry) -> None:
+    """Write a line, as the end of an interval does."""
+    assert telemetry._output is not None
+    telemetry._output._readers[0].force_flush()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "metrics.jsonl"
+
+
+def test_attempts_are_counted_by_method_data_centre_and_outcome(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    for seen in (attempt(), attempt(), attempt("FLOOD_WAIT"), attempt("lost"), attempt("cancelled"), part()):
+        telemetry.probe.attempt(seen)
+    telemetry.probe.attempt(part(outcome="FILE_MIGRATE", dc=2))
+    telemetry.close(complete=True)
+    metrics = read(file)
+    assert metrics.total(names.REQUESTS) == 7
+    assert metrics.by(names.REQUESTS, names.METHOD) == {"messages.getHistory": 5, "upload.getFile": 2}
+    assert metrics.by(names.REQUESTS, names.OUTCOME, {names.METHOD: "messages.getHistory"}) == {
+        "ok": 2,
+        "FLOOD_WAIT": 1,
+        "lost": 1,
+        "cancelled": 1,
+    }
+    assert metrics.by(names.REQUESTS, names.DC) == {2: 6, 4: 1}
+    assert metrics.by(names.ERRORS, names.OUTCOME) == {"lost": 1}, "floods and migrations are no errors"
+
+
+def test_bytes_are_counted_by_traffic_and_as_stored(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    telemetry.probe.attempt(attempt())
+    telemetry.probe.attempt(part())
+    telemetry.probe.file(settled("done", 450), 0.5)
+    telemetry.close(complete=True)
+    assert read(file).by(names.IO, names.STAGE) == {"history": 1000, "media": 500, "store": 450}
+
+
+def test_batches_files_and_floods_are_counted(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    telemetry.probe.batch(*page(100), 0.25)
+    telemetry.probe.batch(*page(40), 0.5)
+    telemetry.probe.file(settled("done", 10), 1.5)
+    telemetry.probe.file(settled("missing"), 0.5)
+    telemetry.probe.flood("upload.getFile", 3.0)
+    telemetry.probe.flood("upload.getFile", 4.0)
+    telemetry.close(complete=True)
+    metrics = read(file)
+    assert metrics.total(names.MESSAGES) == 140
+    assert metrics.total(names.PAGES) == 2
+    assert metrics.total(names.BATCH_TIME) == 0.75
+    assert metrics.by(names.FILES, names.OUTCOME) == {"done": 1, "missing": 1}
+    assert metrics.total(names.FILE_TIME) == 2.0
+    assert metrics.by(names.FLOOD_TIME, names.METHOD) == {"upload.getFile": 7.0}
+    assert metrics.total(names.FLOOD_WAITS) == 2
+
+
+def test_durations_are_distributions(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    for millisecond in range(1, 1001):
+        telemetry.probe.attempt(attempt(seconds=millisecond / 1000))
+    telemetry.probe.attempt(part(2.0))
+    telemetry.probe.attempt(part(2.0, outcome="lost"))
+    telemetry.close(complete=True)
+    metrics = read(file)
+    history = metrics.histogram(names.RPC_DURATION, {names.METHOD: "messages.getHistory"})
+    assert history.count == 1000
+    assert history.sum == pytest.approx(500.5)
+    assert (history.low, history.high) == (0.001, 1.0)
+    for share in (0.1, 0.5, 0.9, 0.99):
+        assert history.quantile(share) == pytest.approx(share, rel=0.05)
+    assert metrics.histogram(names.RPC_DURATION).count == 1002
+    assert metrics.histogram(names.PART_DURATION).count == 1, "a part that did not come has no duration"
+
+
+def test_stages_and_queues_are_read_from_the_meters(file: Path) -> None:
+    meters = Meters()
+    telemetry = start(file, meters)
+    stage = meters.stage("commit", workers=3)
+    stage.busy, stage.wait_get, stage.blocked_put, stage.items = 1.5, 0.5, 0.25, 12
+    queue = meters.queue("pages", 8)
+    queue.change(+3)
+    queue.change(-1)
+    telemetry.close(complete=True)
+    metrics = read(file)
+    which = {names.STAGE: "commit"}
+    assert metrics.total(names.BUSY, which) == 1.5
+    assert metrics.total(names.WAIT_GET, which) == 0.5
+    assert metrics.total(names.BLOCKED_PUT, which) == 0.25
+    assert metrics.total(names.ITEMS, which) == 12
+    assert metrics.value(names.WORKERS, which) == 3
+    assert metrics.value(names.QUEUE_DEPTH, {names.STAGE: "pages"}) == 2
+    assert metrics.value(names.QUEUE_CAPACITY, {names.STAGE: "pages"}) == 8
+    assert metrics.total(names.QUEUE_INTEGRAL) == queue.integral > 0
+
+
+async def test_each_item_s_wait_in_a_queue_is_recorded_and_littles_law_holds(file: Path) -> None:
+    meters = Meters()
+    telemetry = start(file, meters)
+    queue: MeteredQueue[int] = MeteredQueue(meters, "pages", 4, meters.stage("fetch"), meters.stage("commit"))
+    for turn in range(10):
+        for number in range(turn % 4 + 1):
+            await queue.put(number)
+        for _ in range(turn % 4 + 1):
+            await queue.get()
+    telemetry.close(complete=True)
+    metrics = read(file)
+    waits = metrics.histogram(names.QUEUE_WAIT, {names.STAGE: "pages"})
+    assert waits.count == 23
+    assert waits.sum == pytest.approx(metrics.total(names.QUEUE_INTEGRAL)), "items times wait is depth times time"
+
+
+def test_an_item_taken_before_its_giver_noted_it_waited_for_nothing(file: Path) -> None:
+    meters = Meters()
+    telemetry = start(file, meters)
+    queue = meters.queue("pages", 1)
+    queue.change(-1)
+    queue.change(+1)
+    telemetry.close(complete=True)
+    waits = read(file).histogram(names.QUEUE_WAIT)
+    assert (waits.count, waits.zeros, waits.sum) == (1, 1, 0.0)
+
+
+def test_limits_and_requests_in_flight_are_gauges(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    telemetry.limit("connections", lambda: 4)
+    telemetry.probe.attempt(attempt(in_flight=5))
+    telemetry.probe.attempt(attempt(in_flight=2))
+    telemetry.close(complete=True)
+    metrics = read(file)
+    assert metrics.value(names.LIMIT, {names.STAGE: "connections"}) == 4
+    assert metrics.value(names.IN_FLIGHT) == 2
+    assert metrics.value(names.IN_FLIGHT_PEAK) == 5
+
+
+def test_the_process_tells_its_processor_time_and_its_memory(file: Path) -> None:
+    before = time.process_time()
+    start(file).close(complete=True)
+    metrics = read(file)
+    assert set(metrics.by(names.CPU, names.MODE)) == {"user", "system"}
+    assert before - 0.1 <= metrics.total(names.CPU) <= time.process_time() + 0.1
+    peak = metrics.value(names.MEMORY_PEAK)
+    assert (peak is None) == (sys.platform != "linux")
+    assert peak is None or peak > 10_000_000
+
+
+def test_where_the_system_does_not_tell_the_peak_there_is_none(tmp_path: Path) -> None:
+    assert memory_peak(tmp_path / "absent") is None
+    (tmp_path / "status").write_text("Name:\tpython\nVmHWM:\t    1234 kB\nVmRSS:\t    1000 kB\n")
+    expected = 1234 * 1024 if sys.platform == "linux" else None
+    assert memory_peak(tmp_path / "status") == expected
+
+
+def test_whose_figures_these_are_stands_in_the_resource(file: Path) -> None:
+    start(file).close(complete=True)
+    assert read(file).resource == RESOURCE
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_run_says_how_it_ended(file: Path, complete: bool) -> None:  # noqa: FBT001 - the parameter
+    telemetry = start(file)
+    telemetry.close(complete=complete)
+    telemetry.close(complete=not complete)
+    metrics = read(file)
+    assert metrics.complete is complete
+    assert metrics.value(names.RUN_COMPLETE) == int(complete)
+    assert metrics.seconds > 0
+
+
+def test_the_last_line_is_the_total_and_the_others_are_the_way_there(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    for _ in range(3):
+        export_now(telemetry)
+        telemetry.probe.batch(*page(10), 0.0)
+    telemetry.close(complete=True)
+    metrics = read(file)
+    grown = metrics.series(names.MESSAGES)
+    assert metrics.exports >= 4
+    assert [value for _, value in grown] == [0, 10, 20, 30], "the end, written twice, is one moment"
+    assert [when for when, _ in grown] == sorted(when for when, _ in grown)
+    assert metrics.total(names.MESSAGES) == 30
+
+
+def test_a_preference_for_deltas_in_the_environment_changes_nothing(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "DELTA")
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    telemetry.probe.batch(*page(10), 0.0)
+    telemetry.probe.attempt(attempt())
+    export_now(telemetry)
+    telemetry.close(complete=True)
+    metrics = read(file)
+    assert metrics.total(names.MESSAGES) == 10
+    assert metrics.histogram(names.RPC_DURATION).count == 1
+
+
+def test_a_line_is_written_every_interval(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = threading.Semaphore(0)
+    before = LineExporter.export
+
+    def export(self: LineExporter, *args: Any, **more: Any) -> Any:
+        result = before(self, *args, **more)
+        written.release()
+        return result
+
+    monkeypatch.setattr(LineExporter, "export", export)
+    telemetry = Telemetry.start(meters=Meters(), resource={}, file=file, interval=0.01)
+    assert all(written.acquire(timeout=30) for _ in range(3))
+    telemetry.close(complete=False)
+    assert read(file).exports >= 3
+
+
+def test_off_is_absent(tmp_path: Path) -> None:
+    telemetry = Telemetry.off()
+    assert telemetry.probe is None
+    assert telemetry.probes == ()
+    telemetry.limit("connections", lambda: 4)
+    telemetry.close(complete=True)
+    assert list(tmp_path.iterdir()) == []
+    program = "import sys, tobs.telemetry; tobs.telemetry.Telemetry.off(); print('opentelemetry' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_file_that_cannot_be_made_is_warned_of_and_fails_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    telemetry = start(tmp_path / "taken" / "metrics.jsonl")
+    assert telemetry.probe is not None
+    telemetry.probe.attempt(attempt())
+    telemetry.close(complete=True)
+    assert [seen.name for seen in caplog.records if seen.levelno >= logging.WARNING] == ["tobs.telemetry"]
+
+
+def test_a_full_disk_is_warned_of_once_and_leaves_whole_lines(
+    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry = start(file)
+    export_now(telemetry)
+    tries: list[str] = []
+
+    class Full:
+        """A disk with room for half a line."""
+
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def write(self, data: bytes) -> int:
+            tries.append("write")
+            if len(tries) % 2:
+                return int(self.inner.write(bytes(data[: len(data) // 2])))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+    before = LineExporter.export
+
+    def export(self: LineExporter, *args: Any, **more: Any) -> Any:
+        if not isinstance(self._file, Full):
+            self._file = Full(self._file)  # type: ignore[assignment]
+        return before(self, *args, **more)
+
+    monkeypatch.setattr(LineExporter, "export", export)
+    for _ in range(3):
+        export_now(telemetry)
+    assert len(tries) == 6
+    telemetry.close(complete=True)
+    warned = [seen.getMessage() for seen in caplog.records if seen.levelno >= logging.WARNING]
+    assert len(warned) == 1
+    assert os.strerror(errno.ENOSPC) in warned[0]
+    metrics = read(file)
+    assert not metrics.torn
+    assert not metrics.complete, "a run whose last line is missing does not pass for complete"
+
+
+def test_opentelemetrys_loggers_are_left_as_they_were(file: Path) -> None:
+    logger = logging.getLogger("opentelemetry")
+    before = (logger.propagate, logger.level, list(logger.handlers))
+    start(file).close(complete=True)
+    assert (logger.propagate, logger.level, list(logger.handlers)) == before
+
+
+@pytest.mark.parametrize("address", ["localhost:4318", "ftp://localhost", "", "http://"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="no address of a collector"):
+        start(None, endpoint=address)
+
+
+def test_without_the_extra_the_hint_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    with pytest.raises(UsageError) as caught:
+        start(None, endpoint="http://localhost:4318")
+    assert "tobs[otlp]" in caught.value.hint
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    taken: list[tuple[str, bytes]] = []
+
+    class Takes(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Be quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Takes) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", taken
+        server.shutdown()
+        thread.join()
+
+
+def test_metrics_go_to_a_collector_on_request(collector: tuple[str, list[tuple[str, bytes]]], file: Path) -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra otlp is not installed")
+    service: Any = importlib.import_module("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
+    address, taken = collector
+    telemetry = start(file, endpoint=address)
+    assert telemetry.probe is not None
+    telemetry.probe.batch(*page(10), 0.0)
+    telemetry.close(complete=True)
+    assert {path for path, _ in taken} == {"/v1/metrics"}
+    sent = service.ExportMetricsServiceRequest.FromString(taken[-1][1])
+    (resource,) = sent.resource_metrics
+    (scope,) = resource.scope_metrics
+    values = {metric.name: metric for metric in scope.metrics}
+    assert values[names.MESSAGES].sum.data_points[0].as_int == 10
+    assert read(file).total(names.MESSAGES) == 10, "the file is written all the same"
+
+
+def test_a_collector_that_is_away_is_warned_of_once_and_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra otlp is not installed")
+    telemetry = start(None, endpoint="http://127.0.0.1:1")
+    telemetry.close(complete=True)
+    assert len([seen for seen in caplog.records if seen.levelno >= logging.WARNING]) == 1
+
+
+def test_every_name_is_an_instrument_and_every_instrument_has_a_name() -> None:
+    made = {instrument.name for instrument in INSTRUMENTS} | {name for name, _ in HISTOGRAMS}
+    attributes = {names.STAGE, names.METHOD, names.DC, names.OUTCOME, names.MODE}
+    declared = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
+    assert made == declared - attributes

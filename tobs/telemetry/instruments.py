@@ -1,0 +1,217 @@
+"""The instruments of a run: each observable one is a row that says where its number stands.
+
+Counters are cumulative. A gauge is read once an interval and misses peaks, hence the integrals beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from opentelemetry.metrics import Observation
+
+from tobs.telemetry import names
+from tobs.telemetry.names import DC, METHOD, MODE, OUTCOME, STAGE, Attributes
+from tobs.telemetry.probe import is_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from opentelemetry.metrics import CallbackOptions, Meter
+
+    from tobs.meters import Meters, Stage
+    from tobs.telemetry.probe import RunProbe
+
+STATUS = Path("/proc/self/status")
+
+
+@dataclass(slots=True)
+class Board:
+    """What the instruments read. `limits` by name; `complete` is None until the run has ended."""
+
+    probe: RunProbe
+    meters: Meters
+    limits: dict[str, Callable[[], float]] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
+    ended: float | None = None
+    complete: bool | None = None
+
+
+Reading = tuple[float, Attributes]
+
+
+class Instrument(NamedTuple):
+    """An observable instrument: a counter if `sums`, else a gauge."""
+
+    name: str
+    unit: str
+    says: str
+    read: Callable[[Board], Iterable[Reading]]
+    sums: bool = True
+
+
+def register(meter: Meter, board: Board) -> None:
+    """Make every observable instrument of the table."""
+    for instrument in INSTRUMENTS:
+        make: Any = meter.create_observable_counter if instrument.sums else meter.create_observable_gauge
+        make(instrument.name, [_callback(instrument, board)], instrument.unit, instrument.says)
+
+
+def _callback(instrument: Instrument, board: Board) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(value, attributes) for value, attributes in instrument.read(board)]
+
+    return observe
+
+
+def _received(board: Board) -> Iterator[Reading]:
+    for series in list(board.probe.series.values()):
+        yield series.size, series.traffic
+    yield board.probe.stored, {STAGE: "store"}
+
+
+def _requests(board: Board) -> Iterator[Reading]:
+    for series in list(board.probe.series.values()):
+        for outcome, count in list(series.outcomes.items()):
+            yield count, series.answered[outcome]
+
+
+def _errors(board: Board) -> Iterator[Reading]:
+    for series in list(board.probe.series.values()):
+        for outcome, count in list(series.outcomes.items()):
+            if is_error(outcome):
+                yield count, series.answered[outcome]
+
+
+def _of_stages(number: Callable[[Stage], float]) -> Callable[[Board], Iterator[Reading]]:
+    def read(board: Board) -> Iterator[Reading]:
+        for stage in list(board.meters.stages.values()):
+            yield number(stage), {STAGE: stage.name}
+
+    return read
+
+
+def _depths(board: Board) -> Iterator[Reading]:
+    for queue in list(board.meters.queues.values()):
+        yield queue.depth, {STAGE: queue.name}
+
+
+def _capacities(board: Board) -> Iterator[Reading]:
+    for queue in list(board.meters.queues.values()):
+        yield queue.capacity, {STAGE: queue.name}
+
+
+def _integrals(board: Board) -> Iterator[Reading]:
+    for queue in list(board.meters.queues.values()):
+        # What has passed since the last change is left out: two numbers of another thread need not fit together.
+        yield queue.integral, {STAGE: queue.name}
+
+
+def _cpu(_: Board) -> Iterator[Reading]:
+    spent = os.times()
+    yield spent.user, {MODE: "user"}
+    yield spent.system, {MODE: "system"}
+
+
+def memory_peak(status: Path = STATUS) -> int | None:
+    """The most memory this process ever held, in bytes, or None where the system does not say.
+
+    VmHWM of Linux: `getrusage` would show the parent's peak for a child that is young.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        text = status.read_text()
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _memory(_: Board) -> Iterator[Reading]:
+    peak = memory_peak()
+    if peak is not None:
+        yield peak, {}
+
+
+def _limits(board: Board) -> Iterator[Reading]:
+    for name, read in list(board.limits.items()):
+        yield read(), {STAGE: name}
+
+
+def _duration(board: Board) -> Iterator[Reading]:
+    yield (time.perf_counter() if board.ended is None else board.ended) - board.began, {}
+
+
+def _complete(board: Board) -> Iterator[Reading]:
+    if board.complete is not None:
+        yield int(board.complete), {}
+
+
+INSTRUMENTS = (
+    Instrument(names.IO, "By", "Bytes received, by traffic, and bytes of files stored.", _received),
+    Instrument(names.MESSAGES, "{message}", "Messages committed.", lambda board: [(board.probe.messages, {})]),
+    Instrument(names.PAGES, "{page}", "History pages committed.", lambda board: [(board.probe.pages, {})]),
+    Instrument(
+        names.FILES,
+        "{file}",
+        "File references settled.",
+        lambda board: [(count, {OUTCOME: status}) for status, count in list(board.probe.files.items())],
+    ),
+    Instrument(names.REQUESTS, "{request}", "Attempts at a request.", _requests),
+    Instrument(names.ERRORS, "{error}", "Attempts lost or refused, but for floods and migrations.", _errors),
+    Instrument(
+        names.FLOOD_WAITS,
+        "{wait}",
+        "Waits that the server asked for.",
+        lambda board: [(count, {METHOD: method}) for method, count in list(board.probe.floods.items())],
+    ),
+    Instrument(
+        names.FLOOD_TIME,
+        "s",
+        "Seconds of wait that the server asked for.",
+        lambda board: [(seconds, {METHOD: method}) for method, seconds in list(board.probe.flood_time.items())],
+    ),
+    Instrument(names.BATCH_TIME, "s", "Normalise and commit.", lambda board: [(board.probe.batch_time, {})]),
+    Instrument(names.FILE_TIME, "s", "Files, first request to settled.", lambda board: [(board.probe.file_time, {})]),
+    Instrument(names.BUSY, "s", "Workers busy.", _of_stages(lambda stage: stage.busy)),
+    Instrument(names.BLOCKED_PUT, "s", "Workers unable to hand on.", _of_stages(lambda stage: stage.blocked_put)),
+    Instrument(names.WAIT_GET, "s", "Workers without input.", _of_stages(lambda stage: stage.wait_get)),
+    Instrument(names.ITEMS, "{item}", "Items worked off.", _of_stages(lambda stage: stage.items)),
+    Instrument(names.WORKERS, "{worker}", "Workers of a stage.", _of_stages(lambda stage: stage.workers), sums=False),
+    Instrument(names.QUEUE_DEPTH, "{item}", "Items in a queue.", _depths, sums=False),
+    Instrument(names.QUEUE_CAPACITY, "{item}", "Items a queue may hold.", _capacities, sums=False),
+    Instrument(names.QUEUE_INTEGRAL, "{item}.s", "Depth times seconds, up to the last change.", _integrals),
+    Instrument(
+        names.IN_FLIGHT,
+        "{request}",
+        "Requests in flight as the latest attempt that ended saw them, itself among them.",
+        lambda board: [(board.probe.in_flight, {})],
+        sums=False,
+    ),
+    Instrument(
+        names.IN_FLIGHT_PEAK,
+        "{request}",
+        "The most requests in flight.",
+        lambda board: [(board.probe.in_flight_peak, {})],
+        sums=False,
+    ),
+    Instrument(names.LIMIT, "{request}", "Limits in force.", _limits, sums=False),
+    Instrument(names.CPU, "s", "Processor time of the whole process.", _cpu),
+    Instrument(names.MEMORY_PEAK, "By", "Peak resident memory, Linux only.", _memory, sums=False),
+    Instrument(names.RUN_DURATION, "s", "Since the run began.", _duration, sums=False),
+    Instrument(names.RUN_COMPLETE, "1", "1 when the run ended well, 0 when it did not.", _complete, sums=False),
+)
+HISTOGRAMS = (
+    (names.RPC_DURATION, "One attempt at a request, without the waits before it."),
+    (names.PART_DURATION, "One part of a file, request to answer."),
+    (names.QUEUE_WAIT, "One item in a queue, put to get."),
+)
+"""Exponential, in seconds: the usual boundaries are meant for milliseconds."""
+__all__ = ["DC", "HISTOGRAMS", "INSTRUMENTS", "Board", "Instrument", "memory_peak", "register"]

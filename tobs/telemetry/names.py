@@ -1,0 +1,42 @@
+"""Names of instruments and attributes, as they stand in a file and are asked for by experiments."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Attributes: TypeAlias = "dict[str, str | int]"
+
+STAGE = "tobs.stage"
+METHOD = "rpc.method"
+DC = "tobs.dc"
+OUTCOME = "tobs.outcome"
+MODE = "cpu.mode"
+
+IO = "tobs.io"
+MESSAGES = "tobs.messages"
+PAGES = "tobs.pages"
+FILES = "tobs.files"
+REQUESTS = "tobs.requests"
+ERRORS = "tobs.errors"
+FLOOD_WAITS = "tobs.flood_waits"
+FLOOD_TIME = "tobs.flood_wait.time"
+BATCH_TIME = "tobs.batch.time"
+FILE_TIME = "tobs.file.time"
+BUSY = "tobs.stage.busy.time"
+BLOCKED_PUT = "tobs.stage.blocked_put.time"
+WAIT_GET = "tobs.stage.wait_get.time"
+ITEMS = "tobs.stage.items"
+WORKERS = "tobs.stage.workers"
+RPC_DURATION = "tobs.rpc.duration"
+QUEUE_WAIT = "tobs.queue.wait"
+PART_DURATION = "tobs.part.duration"
+QUEUE_DEPTH = "tobs.queue.depth"
+QUEUE_CAPACITY = "tobs.queue.capacity"
+QUEUE_INTEGRAL = "tobs.queue.depth.integral"
+IN_FLIGHT = "tobs.inflight"
+IN_FLIGHT_PEAK = "tobs.inflight.peak"
+LIMIT = "tobs.limit"
+CPU = "process.cpu.time"
+MEMORY_PEAK = "tobs.process.memory.peak"
+RUN_DURATION = "tobs.run.duration"
+RUN_COMPLETE = "tobs.run.complete"
