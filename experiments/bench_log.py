@@ -1,30 +1,49 @@
 """Measure what a DEBUG log to a file costs, plain and through log_rate_limit, printed as JSON.
 
-Ten records a page, as Telethon writes them for one request, from ten call sites, at the pace of an export in the
-records' own time. `microseconds_per_record` is CPU of the whole process, timer included; `write_calls` are the
+`records`: ten records a page, as Telethon writes them for one request, from ten call sites, at the pace of an export in
+the records' own time. `microseconds_per_record` is CPU of the whole process, timer included; `write_calls` are the
 system's, Linux only. Beside the two: `record_only`, what is spent before any handler is called, and `disabled`, the
 logger at INFO.
 
-    python experiments/bench_log.py [--pages N] [--repeats N]
+`export`: text_loopback from the lab with all loggers at DEBUG to a file, each run in a fresh process, in alternation:
+the plugin off, on, and no log at all, which is the most that any limit could gain.
+
+    python experiments/bench_log.py [--pages N] [--repeats N] [--scale F] [--blocks N]
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import logging
+import os
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tobs.host import run, settings
+from tobs.host.plugins import discover
+from tobs.host.resolve import resolve
+from tobs.lab.child import spawn
+from tobs.telegram.account import load
 from tobs_log_rate_limit import manifest
 from tobs_log_rate_limit.plugin import LogRateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+SCENARIO = Path(__file__).parent / "scenarios" / "text_loopback.toml"
+ARMS = {
+    "plain": ("baseline", logging.DEBUG),
+    "limited": ("baseline +log_rate_limit", logging.DEBUG),
+    "no_log": ("baseline", logging.CRITICAL),
+}
 RECORDS = 10
 PAGES_PER_SECOND = 60
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -127,12 +146,68 @@ def paced() -> Iterator[None]:
         logging.setLogRecordFactory(before)
 
 
+def export(server: Path, folder: Path, name: str) -> dict[str, Any]:
+    """One export in this process with its log in a file."""
+    arm, level = ARMS[name]
+    logging.basicConfig(filename=folder / "log", level=level, format=FORMAT)
+    plan = resolve(discover().manifests, settings.load(arm=arm).wanted)
+    asked = run.Request(["@tobs_text"], folder / "archive", state=folder / "state")
+    report = asyncio.run(run.export(load(server), settings.load(arm=arm), asked, plan=plan))
+    logging.shutdown()
+    times = os.times()
+    return {
+        "cpu_seconds": times.user + times.system,
+        "write_calls": write_calls(),
+        "log_lines": (folder / "log").read_bytes().count(b"\n"),
+        "pages": report.tally.pages,
+        "digest": report.digest,
+    }
+
+
+def exports(scale: float, blocks: int) -> dict[str, Any]:
+    """Every arm in every block, each block in another order; medians, and the paired change against plain."""
+    seen: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with tempfile.TemporaryDirectory() as state, spawn(SCENARIO, Path(state), scale=scale) as lab:
+        for block in range(-1, blocks):  # the first is discarded: caches fill
+            names = list(ARMS)
+            for name in names[block % 3 :] + names[: block % 3]:
+                with tempfile.TemporaryDirectory() as folder:
+                    command = [sys.executable, __file__, "--export", str(lab.server_file), folder, name]
+                    done = subprocess.run(
+                        command, capture_output=True, text=True, check=True, timeout=300, env=environment
+                    )
+                if block >= 0:
+                    seen[name].append(json.loads(done.stdout))
+    assert len({one["digest"] for runs in seen.values() for one in runs}) == 1
+    told: dict[str, Any] = {}
+    for name, runs in seen.items():
+        changes = [
+            one["cpu_seconds"] / plain["cpu_seconds"] - 1 for one, plain in zip(runs, seen["plain"], strict=True)
+        ]
+        told[name] = {
+            "cpu_seconds": round(statistics.median(one["cpu_seconds"] for one in runs), 3),
+            "change_percent": round(100 * statistics.median(changes), 2),
+            "log_lines": runs[0]["log_lines"],
+            "log_lines_per_page": round(runs[0]["log_lines"] / runs[0]["pages"], 1),
+            "write_calls": runs[0]["write_calls"],
+        }
+    return {"scale": scale, "blocks": blocks, **told}
+
+
 def main() -> None:
     """Alternate the ways, and take the least of each figure: the machine's other work only ever adds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pages", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--blocks", type=int, default=6)
+    parser.add_argument("--export", nargs=3, metavar=("SERVER", "FOLDER", "ARM"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.export:
+        server, folder, name = asked.export
+        print(json.dumps(export(Path(server), Path(folder), name)))
+        return
     ways: dict[str, tuple[Callable[[Path], logging.Handler], int]] = {
         "plain": (plain, logging.DEBUG),
         "limited": (limited, logging.DEBUG),
@@ -144,7 +219,7 @@ def main() -> None:
     ]
     best = {name: {key: min(one[name][key] for one in rounds) for key in rounds[0][name]} for name in ways}
     cost = {name: figures["microseconds_per_record"] for name, figures in best.items()}
-    report = {
+    records = {
         "pages": asked.pages,
         "repeats": asked.repeats,
         "pages_per_second": PAGES_PER_SECOND,
@@ -152,7 +227,7 @@ def main() -> None:
         "limited_over_plain": round(cost["limited"] / cost["plain"], 3),
         "microseconds_saved_per_page": round(RECORDS * (cost["plain"] - cost["limited"]), 1),
     }
-    print(json.dumps(report, indent=2))
+    print(json.dumps({"records": records, "export": exports(asked.scale, asked.blocks)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import shutil
 import tempfile
 import time
@@ -103,6 +102,8 @@ class Clock:
     first: float = inf
     answered: float = 0.0
     kept: float = 0.0
+    cpu_first: float = 0.0
+    cpu_kept: float = 0.0
     requests: int = 0
     messages: int = 0
     size: int = 0
@@ -111,7 +112,7 @@ class Clock:
 
     def batch(self, page: Page, batch: Batch, seconds: float) -> None:  # noqa: ARG002 - the port
         """A batch is committed."""
-        self.kept = time.perf_counter()
+        self.kept, self.cpu_kept = time.perf_counter(), time.process_time()
         self.messages += len(batch.messages)
 
     def file(self, outcome: Settled, seconds: float) -> None:  # noqa: ARG002 - the port
@@ -123,6 +124,7 @@ class Clock:
         if attempt.method == self.method:
             now = time.perf_counter()
             self.first = min(self.first, now - attempt.seconds)
+            self.cpu_first = self.cpu_first or time.process_time()
             self.answered = now
             self.requests += 1
             self.most = max(self.most, attempt.in_flight)
@@ -130,12 +132,6 @@ class Clock:
 
     def flood(self, method: str, seconds: float) -> None:
         """Nobody floods here."""
-
-
-def cpu() -> float:
-    """CPU seconds of this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 async def export(lab: Child, folder: Path, method: str, arm: str) -> tuple[Clock, dict[str, Any]]:
@@ -147,7 +143,7 @@ async def export(lab: Child, folder: Path, method: str, arm: str) -> tuple[Clock
     lab.reset()
     clock = Clock(method)
     asked = run.Request(["@tobs_bench"], folder, state=folder.parent / "state")
-    used, served = cpu(), float(lab.counters()["cpu_seconds"])
+    served = float(lab.counters()["cpu_seconds"])
     report = await run.export(load(lab.server_file), wanted, asked, [clock], plan)
     counters = lab.counters()
     chat = max(lab.truth()["chats"].items(), key=lambda item: int(item[1]["messages"]))[0]
@@ -158,7 +154,6 @@ async def export(lab: Child, folder: Path, method: str, arm: str) -> tuple[Clock
         "requests_during_flood": counters["requests_during_flood"],
         "equal_to_truth": report.digest == lab.truth(int(chat))["digest"],
         "most_in_flight": clock.most,
-        "cpu_seconds": round(cpu() - used, 2),
         "lab_cpu_seconds": round(counters["cpu_seconds"] - served, 2),
         "load": round(os.getloadavg()[0], 1),
     }
@@ -177,6 +172,7 @@ def history(folder: Path, messages: int, arm: str, repeats: int) -> list[dict[st
                 "messages": clock.messages,
                 "seconds": round(seconds, 2),
                 "messages_per_second": round(clock.messages / seconds),
+                "cpu_us_per_message": round((clock.cpu_kept - clock.cpu_first) / clock.messages * 1e6, 1),
                 "pages_needed": ceil(clock.messages / PAGE),
                 "page_seconds": round(sum(clock.seconds) / len(clock.seconds), 4),
             }

@@ -343,6 +343,28 @@ def test_a_full_disk_is_warned_of_once_and_leaves_whole_lines(
     assert not metrics.complete, "a run whose last line is missing does not pass for complete"
 
 
+def test_a_killed_run_is_not_complete(file: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from tobs.meters import Meters
+from tobs.telemetry import Telemetry
+telemetry = Telemetry.start(meters=Meters(), resource={{}}, file=Path({str(file)!r}), interval=3600)
+telemetry._output._readers[0].force_flush()
+print("written", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "written\n"
+        run.kill()
+    metrics = read(file)
+    assert metrics.value(names.RUN_COMPLETE) is None
+    assert not metrics.complete
+
+
 def test_opentelemetrys_loggers_are_left_as_they_were(file: Path) -> None:
     logger = logging.getLogger("opentelemetry")
     before = (logger.propagate, logger.level, list(logger.handlers))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shutil
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +21,10 @@ from tobs.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from tobs.host.run import Report
+    from tobs.host.run import Record, Report
 
+KEPT_RUNS = 50
+"""Runs whose metrics are kept."""
 KINDS = (
     "photo",
     "video_file",
@@ -62,6 +67,13 @@ def export(
     on: On = None,
     off: Off = None,
     sets: Sets = None,
+    telemetry: Annotated[
+        bool, typer.Option("--telemetry/--no-telemetry", help="Keep the run's OpenTelemetry metrics for `tobs runs`.")
+    ] = True,
+    otlp: Annotated[
+        str | None,
+        typer.Option("--otlp", metavar="URL", help="Send the metrics to this OTLP/HTTP collector too."),
+    ] = None,
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
@@ -83,8 +95,9 @@ def export(
     way = find_account(server, account, settings)
     wish = Wish(media=media, kinds=_kinds(kinds), max_size=_size(max_size), rescan=rescan)
     request = run.Request(chats, folder, wish, add)
+    record = _record(otlp, keep=telemetry)
     with Progress(quiet=as_json) as progress:
-        report = until_stopped(run.export(way, settings, request, [progress], plan))
+        report = until_stopped(run.export(way, settings, request, [progress], plan, record=record))
     if render_json:
         from tobs.archive.result import render_json as write_result
 
@@ -122,12 +135,28 @@ def until_stopped(work: Coroutine[Any, Any, Report]) -> Report:
         raise
 
 
+def _record(otlp: str | None, *, keep: bool) -> Record | None:
+    """Where this run's metrics go. The last runs' are kept under the state folder, each in a folder of its own."""
+    from tobs.host import folders
+    from tobs.host.run import Record
+
+    if not keep:
+        return Record(endpoint=otlp) if otlp else None
+    runs = folders.state() / "runs"
+    for old in sorted(runs.glob("*"))[: -KEPT_RUNS + 1]:
+        shutil.rmtree(old, ignore_errors=True)
+    mine = runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    with contextlib.suppress(OSError):  # telemetry says itself that it cannot write, and fails nothing
+        mine.mkdir(parents=True, mode=0o700)
+    return Record(mine / "metrics.jsonl", otlp)
+
+
 def show(report: Report) -> None:
     """The summary for people."""
     tally = report.tally
     rate = tally.messages / report.seconds if report.seconds else 0
     typer.echo(
-        f"{tally.messages:,} messages and {tally.files:,} files ({human_bytes(tally.size)}) in {report.seconds:.1f} s "
+        f"{report.new:,} messages and {tally.files:,} files ({human_bytes(tally.size)}) in {report.seconds:.1f} s "
         f"({rate:,.0f} messages/s, {human_bytes(tally.size / report.seconds)}/s, "
         f"{sum(tally.requests.values()):,} requests)"
     )

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tobs.engine.media import STALE
 from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
 from tobs.ports import Same, Settled
 
@@ -52,8 +53,11 @@ class Store:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._moving[ref.file_id] = done
         try:
+            if (known := self._known(ref, ref.file_id)) is not None:
+                await self._write.settle([known])
+                return
             began = time.perf_counter()
-            outcome = self._known(ref, ref.file_id) or await self._bring(ref)
+            outcome = await self._bring(ref)
             await self._write.settle([outcome])
             for probe in self._probes:
                 probe.file(outcome, time.perf_counter() - began)
@@ -86,7 +90,8 @@ class Store:
                 raise LostError(f"file {ref.file_id}: {sink.hashed} bytes were kept where {got.size} were due")
             beside.replace(final)
         except RpcError as error:
-            return Settled(ref, "failed" if error.is_server_fault else "missing", reason=str(error))
+            again = error.is_server_fault or error.name in STALE  # another day may have better news
+            return Settled(ref, "failed" if again else "missing", reason=str(error))
         except UnreachableError:
             raise  # every other file from there would fail the same way, each after its retries
         except LostError as error:

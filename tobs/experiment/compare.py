@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tobs.experiment.statistics import MATERIAL, Estimate, estimate, holm
+from tobs.experiment.statistics import Estimate, estimate, holm
 
 if TYPE_CHECKING:
     from tobs.experiment.definition import Promise
@@ -188,22 +188,3 @@ def shown(log: float) -> str:
     """A ratio, given its logarithm."""
     return "?" if not math.isfinite(log) else f"{math.exp(log):.3f}"
 
-
-__all__ = [
-    "BETTER",
-    "IMMATERIAL",
-    "INCONCLUSIVE",
-    "MATERIAL",
-    "REFUSED",
-    "WORSE",
-    "Comparison",
-    "compare",
-    "differences",
-    "digests_equal",
-    "hopeless",
-    "invalid",
-    "kept",
-    "medians",
-    "percent",
-    "shown",
-]

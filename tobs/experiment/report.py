@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tobs.experiment.compare import REFUSED, Comparison, compare, digests_equal, invalid, kept, medians, percent
+from tobs.experiment.compare import REFUSED, Comparison, compare, digests_equal, invalid, kept, medians
 from tobs.experiment.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -192,11 +192,6 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
-
-
-def level(outcome: Outcome) -> str:
-    """The level of the intervals, for people."""
-    return percent(1 - outcome.definition.rule.alpha)
 
 
 def together(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -26,9 +26,7 @@ from tobs.host import run, settings
 from tobs.host.arm import parse_arm
 from tobs.host.plugins import discover
 from tobs.host.resolve import resolve
-from tobs.meters import Meters
 from tobs.telegram.account import load as load_account
-from tobs.telemetry import Telemetry
 from tobs.telemetry.instruments import memory_peak
 
 if TYPE_CHECKING:
@@ -125,18 +123,9 @@ async def _export(order: Order, plan: Plan) -> run.Report:
     account = load_account(Path(order.server))
     request = run.Request(order.chats, Path(order.archive))
     spent = os.times()
-    telemetry = Telemetry.start(
-        meters=Meters(),
-        resource={**order.labels, CPU_BEFORE: round((spent.user + spent.system) * 1e6)},
-        file=Path(order.metrics),
-    )
-    complete = False
-    try:
-        report = await run.export(account, settings.load(environment={}), request, telemetry.probes, plan)
-        complete = True
-    finally:
-        telemetry.close(complete=complete)
-    return report
+    before = {CPU_BEFORE: round((spent.user + spent.system) * 1e6)}
+    record = run.Record(Path(order.metrics), resource={**order.labels, **before})
+    return await run.export(account, settings.load(environment={}), request, plan=plan, record=record)
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> None:

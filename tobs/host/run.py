@@ -27,9 +27,10 @@ from tobs.host.wiring import HookWiring
 from tobs.meters import Meters
 from tobs.telegram.chats import dialogs, myself, resolve
 from tobs.telegram.service import TelegramService
+from tobs.telemetry.session import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from tobs.engine.graph import Graph
@@ -57,12 +58,29 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Where a run's metrics go: an OTLP JSON file, a collector's OTLP/HTTP address, or both.
+
+    `resource` says whose they are (run, trial, seed), beside what the run knows itself.
+    """
+
+    file: Path | None = None
+    endpoint: str | None = None
+    resource: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it, and of which plan. `seconds` runs from the first connection to the last commit."""
+    """What came of it, and of which plan.
+
+    `seconds` runs from the first connection to the last commit; `new` counts the messages that the archive did not
+    hold before.
+    """
 
     archive: Path
     seconds: float
     tally: Tally
+    new: int
     digest: str
     warnings: list[str]
     plan: Plan
@@ -71,7 +89,8 @@ class Report:
         """For machines."""
         tally = self.tally
         return {
-            "messages": tally.messages,
+            "messages": self.new,
+            "messages_read": tally.messages,
             "files": tally.files,
             "bytes": tally.size,
             "seconds": round(self.seconds, 3),
@@ -139,22 +158,41 @@ async def export(
     probes: Sequence[Probe] = (),
     plan: Plan | None = None,
     *,
-    meters: Meters | None = None,
+    record: Record | None = None,
 ) -> Report:
     """Export chats into one archive as `plan` says (None: without plugins); see `Report`.
 
-    `meters` are those to write into, for whoever reads them meanwhile.
+    `record` says where the run's OpenTelemetry metrics go; None measures nothing.
 
     Raises `TobsError` with the archive intact: whatever is committed stays, and the next run goes on from there.
     A plugin that fails is named by a `PluginError`. Raises `UsageError` for a plan that has problems.
     """
     plan = (baseline(settings) if plan is None else plan).require()
     with blame(plan):
-        return await _export(TelegramService(account), request, probes, plan, meters or Meters())
+        meters = Meters()
+        telemetry = _telemetry(meters, plan, record)
+        try:
+            return await _export(
+                TelegramService(account), request, [*probes, *telemetry.probes], plan, meters, telemetry
+            )
+        finally:
+            telemetry.close(complete=False)
+
+
+def _telemetry(meters: Meters, plan: Plan, record: Record | None) -> Telemetry:
+    if record is None:
+        return Telemetry.off()
+    resource = {"tobs.arm": plan.arm, "tobs.plan.hash": plan.hash, "service.version": __version__, **record.resource}
+    return Telemetry.start(meters=meters, resource=resource, file=record.file, endpoint=record.endpoint)
 
 
 async def _export(
-    service: TelegramService, request: Request, probes: Sequence[Probe], plan: Plan, meters: Meters
+    service: TelegramService,
+    request: Request,
+    probes: Sequence[Probe],
+    plan: Plan,
+    meters: Meters,
+    telemetry: Telemetry,
 ) -> Report:
     tally = Tally()
     began = time.perf_counter()
@@ -170,19 +208,22 @@ async def _export(
                 facts = {"tobs": __version__, "chats": [chat.id for chat in chats], "plan": plan.as_json()}
                 run = archive.start_run({**facts, "plan_hash": plan.hash})
                 outcome = "failed"
+                before = archive.totals().all.messages
                 warnings: list[str] = []
                 try:
                     graph = assemble(line, archive, archive.write, request.folder, place)
                     warnings += await _chats(chats, graph, archive, request)
                     outcome = "done"
+                    telemetry.close(complete=True)  # what comes after the last commit is no part of the run
                 finally:
                     seconds = time.perf_counter() - began
                     counts = {"messages": tally.messages, "files": tally.files, "bytes": tally.size}
                     archive.end_run(run, {"outcome": outcome, **counts, "seconds": seconds})
+                new = archive.totals().all.messages - before
                 archive.index()
                 places.archive_is_open = False
     warnings += _unhad(tally)
-    return Report(request.folder, seconds, tally, digest(request.folder), warnings, plan)
+    return Report(request.folder, seconds, tally, new, digest(request.folder), warnings, plan)
 
 
 async def _chats(chats: Sequence[Chat], graph: Graph, archive: Archive, request: Request) -> list[str]:

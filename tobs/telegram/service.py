@@ -91,10 +91,7 @@ class TelegramService:
         try:
             return self._addresses[dc]
         except KeyError:
-            raise ConnectError(
-                f"the server names no address for data centre {dc}",
-                hint="Try again later; the archive is intact.",
-            ) from None
+            raise LostError(f"the server names no address for data centre {dc}") from None
 
     async def page(self, invoke: Invoke, chat: Chat, span: Span, skip: int) -> Page:
         """The newest page inside `span`, below its `skip` newest messages."""

@@ -1,0 +1,28 @@
+"""Every bundled plugin keeps the contract."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from tobs.testing.contract import PluginContract
+
+
+class TestAsyncPipeline(PluginContract):
+    plugin = "async_pipeline"
+
+
+class TestLogRateLimit(PluginContract):
+    plugin = "log_rate_limit"
+
+
+class TestParallelMedia(PluginContract):
+    plugin = "parallel_media"
+
+
+def test_no_bundled_plugin_is_left_out() -> None:
+    settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    bundled = set(settings["project"]["entry-points"]["tobs"])
+    assert {
+        contract.plugin for contract in PluginContract.__subclasses__() if contract.__module__ == __name__
+    } == bundled
