@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -56,6 +57,7 @@ class FakeGraph:
         self.ranges, self.runner, self.normalise = whole_spans, run_in_turn, batch_of
         self.write = self.books
         self.agenda = FakeAgenda()
+        self.store = SimpleNamespace(failed=set())
 
     async def submit(self, refs: Sequence[MediaRef]) -> None:
         self.submitted.append([one.file_id for one in refs])
@@ -227,3 +229,12 @@ async def test_an_export_that_is_cancelled_anywhere_goes_on_where_it_stopped() -
         assert await export(graph, books) == []
         assert books.kept == set(range(1, 31))
         assert set(books.files) == set(range(1, 31))
+
+
+async def test_a_file_that_failed_in_this_run_is_left_to_the_next() -> None:
+    _, books, graph = world(0)
+    for number in (7, 8):
+        books.wanted[number, number] = ref(number, message_id=number)
+    graph.store.failed.add(7)
+    await export(graph, books)
+    assert graph.submitted == [[8]]

@@ -63,7 +63,17 @@ def test_a_file_says_all_of_it(tmp_path: Path) -> None:
     first, second = load(file)
     promise = Promise("cpu", "down", 0.1, 0.2, "text_far")
     assert second == Wanted(
-        "all", "text_far", ("baseline", "all"), ("cpu", "wall"), 0.5, 7, 12, "DEBUG", 60, Prepare("all", True), (promise,)
+        "all",
+        "text_far",
+        ("baseline", "all"),
+        ("cpu", "wall"),
+        0.5,
+        7,
+        12,
+        "DEBUG",
+        60,
+        Prepare("all", True),
+        (promise,),
     )
     assert (first.scenario, first.promises) == (TINY, ())
 

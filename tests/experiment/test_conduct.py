@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +19,8 @@ from tobs.experiment.store import FILE, listed
 from tobs.experiment.synthetic import Noise, SyntheticRuns
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tobs.experiment.definition import Definition
     from tobs.experiment.launch import Launch
     from tobs.experiment.report import Outcome
@@ -172,7 +173,7 @@ def test_a_folder_takes_one_experiment_and_one_process(tmp_path: Path) -> None:
 
 
 def test_what_is_no_fault_of_an_arm_ends_the_experiment_and_counts_against_none(tmp_path: Path) -> None:
-    def no_lab(trial: Trial, truth: Truth | None = None) -> Result:
+    def no_lab(_: Trial, __: Truth | None = None) -> Result:
         raise TobsError("the lab did not start")
 
     with pytest.raises(TobsError, match="did not start"):

@@ -1,4 +1,4 @@
-"""A chat's history as a server hands it out, with every liberty that a server may take, and what a source needs of core."""
+"""A chat's history as a server hands it out, with every liberty that a server may take."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class History:
         return page
 
     def answer(self, span: Span, skip: int) -> Any:
-        """As core.telegram.org/api/offsets has it: the slice first, then what is not above the lower limit drops out."""
+        """As core.telegram.org/api/offsets has it: first the slice, then what is below the lower limit drops out."""
         start = 0
         if span.high < NEWEST:
             start = next((at for at, one in enumerate(self.newest_first) if one <= span.high), len(self.newest_first))
@@ -125,22 +125,25 @@ async def read(source: Source, ranges: Sequence[Range]) -> list[Page]:
     return [page async for page in source(CHAT, ranges)]
 
 
-def covered(pages: Iterable[Page], ranges: Iterable[Range]) -> list[Span]:
-    """What pages prove, joined, and cut to the ranges' own ends: the newest page proves up to its first message."""
+def unread(pages: Iterable[Page], ranges: Sequence[Range], newest: int) -> list[Span]:
+    """What no page proves of the ranges, up to the newest message. No page may prove what was not asked for."""
     spans = sorted(page.span for page in pages if page.span.low <= page.span.high)
-    joined: list[Span] = []
-    for span in spans:
-        if joined and span.low <= joined[-1].high + 1:
-            joined[-1] = Span(joined[-1].low, max(joined[-1].high, span.high))
-        else:
-            joined.append(span)
-    tops = {each.span.high for each in ranges}
-    assert all(any(span.low >= each.span.low for each in ranges) for span in joined), (joined, tops)
-    return joined
+    lacking: list[Span] = []
+    for each in ranges:
+        at, top = each.span.low, min(each.span.high, newest)
+        for span in spans:
+            if span.high < at or span.low > top:
+                continue
+            if span.low > at:
+                lacking.append(Span(at, span.low - 1))
+            at = max(at, span.high + 1)
+        if at <= top:
+            lacking.append(Span(at, top))
+    outside = [span for span in spans if not any(r.span.low <= span.low and span.high <= r.span.high for r in ranges)]
+    assert not outside, outside
+    return lacking
 
 
-def unread(pages: Iterable[Page], ranges: Iterable[Range], newest: int) -> list[int]:
-    """Ids of the ranges, up to the newest message, that no page proves."""
-    spans = covered(pages, ranges)
-    wanted = [one for each in ranges for one in range(each.span.low, min(each.span.high, newest) + 1)]
-    return [one for one in wanted if not any(span.low <= one <= span.high for span in spans)]
+def ids_of(pages: Iterable[Page]) -> list[int]:
+    """Ids of all messages, as often as they came, rising."""
+    return sorted(message.id for page in pages for message in page.messages)

@@ -95,7 +95,7 @@ async def export_chat(
     await graph.runner(chat, ranges, watched.around(flow))
     warnings = await _reconcile(chat, graph, ledger, flow, watched)
     await graph.agenda.drain()
-    await _work_off(chat, ledger, wish, submit)
+    await _work_off(chat, graph, ledger, wish, submit)
     await graph.agenda.drain()
     return warnings
 
@@ -119,11 +119,11 @@ async def _reconcile(chat: Chat, graph: Graph, ledger: Books, flow: Flow, watche
     return [f"{missing}; the others may be hidden from this account"]
 
 
-async def _work_off(chat: Chat, ledger: Books, wish: Wish, submit: Submit) -> None:
-    """Submit what is pending from this run or an earlier one."""
+async def _work_off(chat: Chat, graph: Graph, ledger: Books, wish: Wish, submit: Submit) -> None:
+    """Submit what an earlier run left, and what this one did not try."""
     chunk: list[MediaRef] = []
-    for ref in list(ledger.pending(chat.id)):
-        if wish.wants(ref):
+    for ref in ledger.pending(chat.id):
+        if wish.wants(ref) and ref.file_id not in graph.store.failed:
             chunk.append(ref)
         if len(chunk) == CHUNK:
             await submit(chunk)

@@ -18,7 +18,7 @@ from tobs.meters import Meters
 from tobs.ports import InvokeBand, Range
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tobs.engine.wiring import Wiring
@@ -184,7 +184,7 @@ class Graph:
     parts: Parts
     fetch: Fetch
     disk: Disk
-    store: Callable[[MediaRef], Awaitable[None]]
+    store: Store
 
 
 async def whole_spans(chat: Chat, gaps: Sequence[Span]) -> list[Range]:  # noqa: ARG001 - the port

@@ -20,7 +20,8 @@ InvokeLayer: TypeAlias = "Callable[[Invoke], Invoke]"
 def fold(wire: Invoke, layers: Iterable[tuple[InvokeBand, InvokeLayer]]) -> Invoke:
     """Wrap `wire` in layers so that the lowest band is outermost; of equal bands the first given is the outer one."""
     invoke = wire
-    for _, layer in sorted([*layers][::-1], key=lambda pair: pair[0], reverse=True):
+    outermost_first = sorted(layers, key=lambda pair: pair[0])
+    for _, layer in reversed(outermost_first):
         invoke = layer(invoke)
     return invoke
 

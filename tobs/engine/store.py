@@ -45,6 +45,8 @@ class Store:
         self._write = write
         self._probes = probes
         self._moving: dict[int, asyncio.Future[None]] = {}
+        self.failed: set[int] = set()
+        """Files that could not be had in this run: it need not try them twice."""
 
     async def __call__(self, ref: MediaRef) -> None:
         """Bring one file in. Only what would stop every other file too is raised."""
@@ -58,6 +60,8 @@ class Store:
                 return
             began = time.perf_counter()
             outcome = await self._bring(ref)
+            if outcome.status != "done":
+                self.failed.add(ref.file_id)
             await self._write.settle([outcome])
             for probe in self._probes:
                 probe.file(outcome, time.perf_counter() - began)

@@ -187,4 +187,3 @@ def percent(share: float) -> str:
 def shown(log: float) -> str:
     """A ratio, given its logarithm."""
     return "?" if not math.isfinite(log) else f"{math.exp(log):.3f}"
-

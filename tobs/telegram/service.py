@@ -14,7 +14,7 @@ from telethon.tl.functions.messages import GetHistoryRequest, GetMessagesRequest
 from telethon.tl.functions.upload import GetFileRequest
 
 from tobs.engine.spans import NEWEST
-from tobs.errors import ConnectError, RpcError
+from tobs.errors import ConnectError, LostError, RpcError
 from tobs.ports import PAGE, Batch, Call, Page, Span, Traffic
 from tobs.telegram.normalise import Normaliser, references
 from tobs.telegram.sender import LOGIN_AGAIN, open_sender

@@ -120,8 +120,8 @@ class PluginContract:
         assert stops >= FEWEST, f"only {stops} commits passed the archive's own write"
 
     def test_it_sends_nothing_during_a_flood_wait(self, tobs_flooding_lab: ServedChat, tmp_path: Path) -> None:
-        """On the baseline, where the server makes it wait."""
-        whole(tobs_flooding_lab, self.alone(), tmp_path)
+        """In the default set, where the server makes it wait, once for history and once for files."""
+        whole(tobs_flooding_lab, self.among(), tmp_path)
 
 
 def _no_faults(module: str, plugin: str) -> None:

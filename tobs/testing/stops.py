@@ -69,6 +69,7 @@ class StoppingWrite:
         await kept
         if due and self._run is not None:
             self._run.cancel()
+            await asyncio.sleep(0)
 
 
 def stop_at_every_commit(lab: ServedChat, arm: str, folder: Path) -> int:
