@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -198,6 +199,8 @@ async def _export(
     began = time.perf_counter()
     places = Places(_account_folder(service, request.state), request.folder, request.state or folders.state())
     async with _wired_line(service, plan, places, [tally, *probes], meters) as line:
+        for name in ("connections", "in_flight", "history_in_flight"):
+            telemetry.limit(name, functools.partial(float, line.knobs[name]))
         with logged_through(line.wiring.layers("log")):
             service.be(await myself(line.invoke))
             chats = [await resolve(line.invoke, wanted) for wanted in request.chats]

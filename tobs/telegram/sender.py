@@ -114,7 +114,8 @@ def translate(error: RPCError, request: Any) -> Exception:
     name = _NAMES.get(type(error)) or str(error.message or "UNKNOWN")
     captured = [value for key, value in vars(error).items() if key != "code" and type(value) is int]
     value = captured[0] if captured else None
-    method = type(request).__name__.removesuffix("Request")
+    named = (kind.__name__ for kind in type(request).__mro__ if kind.__name__.endswith("Request"))
+    method = next(named, type(request).__name__).removesuffix("Request")
     if name in _UNAUTHORIZED:
         return ConnectError(f"this account is not logged in any more ({name})", hint=LOGIN_AGAIN)
     return RpcError(int(error.code or 0), name, value, method)

@@ -27,14 +27,23 @@ if TYPE_CHECKING:
     from tobs.telegram.sender import TelegramSender
 
 
-class _History(GetHistoryRequest):  # type: ignore[misc]
-    """getHistory whose answer knows its length on the wire."""
+def _sized(reader: Any) -> Any:
+    """The answer in a reply, knowing its length on the wire."""
+    answer = reader.tgread_object()
+    answer.wire_size = reader.tell_position()
+    return answer
 
-    @staticmethod
-    def read_result(reader: Any) -> Any:
-        answer = reader.tgread_object()
-        answer.wire_size = reader.tell_position()
-        return answer
+
+class _History(GetHistoryRequest):  # type: ignore[misc]
+    """getHistory whose answer knows its length."""
+
+    read_result = staticmethod(_sized)
+
+
+class _File(GetFileRequest):  # type: ignore[misc]
+    """getFile whose answer knows its length."""
+
+    read_result = staticmethod(_sized)
 
 
 class TelegramService:
@@ -111,7 +120,7 @@ class TelegramService:
 
     async def part(self, invoke: Invoke, ref: MediaRef, part: Part, dc: int | None) -> bytes:
         """One part of a file."""
-        request = GetFileRequest(location=_location(ref), offset=part.offset, limit=part.limit, precise=True)
+        request = _File(location=_location(ref), offset=part.offset, limit=part.limit, precise=True)
         answer = await invoke(Call(request, "upload.getFile", Traffic.MEDIA, dc, part.limit))
         if not isinstance(answer, types.upload.File):
             raise RpcError(400, "CDN_REDIRECT", None, "upload.getFile")
