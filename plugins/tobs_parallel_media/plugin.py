@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from math import inf
 from typing import TYPE_CHECKING
 
 from tobs.api import Agenda, Context, MediaRef, Parts, UsageError, Value, hook
@@ -58,13 +59,14 @@ def read_shares(text: str) -> dict[str, float]:
     """Parse `photo=2,video_file=1`. Raises `UsageError` for anything else."""
     shares: dict[str, float] = {}
     for item in filter(None, (piece.strip() for piece in text.split(","))):
-        kind, _, weight = item.partition("=")
+        kind, _, weight = (piece.strip() for piece in item.partition("="))
         try:
-            shares[kind.strip()] = float(weight)
+            share = float(weight)
         except ValueError:
-            shares[kind.strip()] = 0
-        if not shares[kind.strip()] > 0:
+            share = 0.0
+        if not kind or not 0 < share < inf:
             raise UsageError(
                 f"parallel_media.shares: {item!r} is no weight above 0", hint="Write for example photo=2,video_file=1."
             )
+        shares[kind] = share
     return shares

@@ -72,7 +72,7 @@ def test_a_file_says_all_of_it(tmp_path: Path) -> None:
         12,
         "DEBUG",
         60,
-        Prepare("all", True),
+        Prepare("all", keep_archive=True),
         (promise,),
     )
     assert (first.scenario, first.promises) == (TINY, ())
@@ -112,7 +112,7 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, complaint: str) -> None:
         (f'scenario = "{TINY}"\narms = ["baseline", "fast"]', "an arm begins with"),
         ('scenario = "moon"\narms = ["baseline", "baseline"]', "no scenario 'moon'"),
         (RIGHT + 'metrics = ["speed"]', "no metric 'speed'"),
-        (RIGHT + "blocks = 1000", "1000 blocks"),
+        (RIGHT + "blocks = 1001", "1001 blocks"),
         (RIGHT + 'log = "LOUD"', "no level of logging"),
         (RIGHT + "scale = 0", "scale 0"),
         (RIGHT + "[[promise]]\nmetric = 'x'\ndirection = 'up'\nlow = 1\nhigh = 2", "no metric 'x'"),

@@ -232,3 +232,19 @@ def test_the_report_says_what_it_must(tmp_path: Path) -> None:
     told = as_json(outcome)["arms"][0]["metrics"]
     assert told["messages_per_second"]["ratio"] == pytest.approx(told["wall"]["ratio"])
     assert told["flood_seconds"]["ratio"] == 1.0, "two zeros are alike"
+
+
+def test_an_arm_against_itself_tests_the_machine(tmp_path: Path) -> None:
+    honest = run(defined(FIRST, FIRST, blocks=60), tmp_path / "honest", 1.0, 1.0)
+    tested = as_json(honest)["self_test"]
+    assert (tested["experiments"], tested["sound"]) == (6, True)
+    assert any(line.startswith("self-test: ") for line in lines(honest))
+    assert as_json(run(defined(blocks=10), tmp_path / "other", 1.0, 1.0))["self_test"] is None
+
+    def second_is_slower(trial: Trial, truth: Truth | None = None) -> Result:
+        result = SyntheticRuns({}, noise=QUIET)(trial, truth)
+        slower = 1.2 if trial.folder.name.endswith("a1") else 1.0
+        return replace(result, measurements={"wall": result.measurements["wall"] * slower})
+
+    favouring = conduct(defined(FIRST, FIRST, blocks=60), tmp_path / "favouring", silent, second_is_slower)
+    assert "6 of 6 experiments found an effect where there is none" in favouring.warnings()

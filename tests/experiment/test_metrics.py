@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,3 +74,9 @@ def test_metrics_are_chosen_by_name_each_once() -> None:
     with pytest.raises(UsageError, match="no metric 'speed'") as refused:
         choose(["speed"])
     assert all(name in refused.value.hint for name in METRICS)
+
+
+def test_the_page_has_every_metric_with_its_unit_and_direction() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    for metric in METRICS.values():
+        assert f"| `{metric.name}` | {metric.unit} | {metric.direction} |".replace("|  |", "| |") in page

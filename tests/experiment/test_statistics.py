@@ -15,6 +15,7 @@ from tobs.experiment.statistics import (
     estimate,
     fixed,
     holm,
+    self_test,
     signed_rank_p,
     stops_at,
     visible_effect,
@@ -136,3 +137,13 @@ def test_an_experiment_stops_at_a_look_that_decides_all_or_at_the_last() -> None
     assert stops_at(SEQUENTIAL, 15, [0.015, 0.012]) is None, "two arms share the level"
     assert stops_at(SEQUENTIAL, 20, [0.9]) == "all 20 blocks are done"
     assert stops_at(fixed(3), 3, []) == "all 3 blocks are done"
+
+
+def test_a_hundred_experiments_of_an_arm_with_itself_alarm_at_ten_positives() -> None:
+    quiet = [(-1) ** n * (n % 10 + 1.0) for n in range(1000)]
+    found = self_test(quiet)
+    assert (found.experiments, found.positives, found.alarm, found.sound) == (100, 0, 10, True)
+    favoured = quiet[:900] + [1.0 + n for n in range(100)]
+    assert self_test(favoured).positives == 10
+    assert not self_test(favoured).sound
+    assert self_test(quiet[:9]).experiments == 0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SEVERAL = 20
 """Blocks of an experiment with more than two arms: Holm wants a fixed number."""
-MOST_BLOCKS = 200
+MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def define(wanted: Wanted) -> Definition:
     if len(wanted.arms) < 2:
         raise UsageError("a comparison needs two arms", hint="For example: baseline 'baseline +async_pipeline'.")
     if wanted.blocks is not None and not 1 <= wanted.blocks <= MOST_BLOCKS:
-        raise UsageError(f"{wanted.blocks} blocks are not 1 to {MOST_BLOCKS}", hint="Ten are usual.")
+        raise UsageError(f"{wanted.blocks} blocks are not 1 to {MOST_BLOCKS}", hint="Ten to twenty are usual.")
     if wanted.log and wanted.log not in logging.getLevelNamesMapping():
         raise UsageError(f"{wanted.log!r} is no level of logging", hint="For example DEBUG or INFO.")
     metrics = choose(wanted.metrics or (DEFAULT,))

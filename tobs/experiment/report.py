@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tobs.experiment.compare import REFUSED, Comparison, compare, digests_equal, invalid, kept, medians
+from tobs.experiment.compare import REFUSED, Comparison, compare, differences, digests_equal, invalid, kept, medians
 from tobs.experiment.metrics import METRICS
+from tobs.experiment.statistics import LOOKS, self_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tobs.experiment.compare import Run
     from tobs.experiment.definition import Definition
+    from tobs.experiment.statistics import SelfTest
 
 BESIDE = ("cpu", "peak_rss", "requests", "bytes_received", "flood_seconds", "errors")
 """Metrics that are told of every arm, whatever was asked for."""
@@ -52,9 +54,20 @@ class Outcome:
                 told.append({"arm": definition.arms[one.arm].text, "metric": metric.name, "kept": held, "words": words})
         return told
 
+    def self_test(self) -> SelfTest | None:
+        """Where an arm is compared with itself: whether this machine calls that an effect too often."""
+        first, *others = self.definition.arms
+        if any(arm.plan_hash != first.plan_hash for arm in others):
+            return None
+        found = differences(self.runs, 1, self.definition.metrics[0])
+        return self_test(found) if found and len(found) >= LOOKS[0] else None
+
     def warnings(self) -> list[str]:
         """What a reader has to know beside the figures."""
         found = []
+        tested = self.self_test()
+        if tested is not None and not tested.sound:
+            found.append(f"{tested.positives} of {tested.experiments} experiments found an effect where there is none")
         if codes := len({run["code"] for run in self.runs} - {self.definition.code}):
             found.append(f"the code was changed {codes} times while this ran: its runs are not of one thing")
         if ignored := sum(run["floods_ignored"] or 0 for run in self.runs):
@@ -91,12 +104,18 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
             for place, one in enumerate(compared[decides.name])
         ],
         "promises": outcome.promises(),
+        "self_test": _self_test(outcome),
         "seeds": list(outcome.seeds),
         "folder": str(outcome.folder),
         "code": definition.code,
         **definition.facts,
         "warnings": outcome.warnings(),
     }
+
+
+def _self_test(outcome: Outcome) -> dict[str, Any] | None:
+    tested = outcome.self_test()
+    return None if tested is None else {**asdict(tested), "sound": tested.sound}
 
 
 def _of_arm(outcome: Outcome, number: int) -> dict[str, Any]:
@@ -140,6 +159,11 @@ def lines(outcome: Outcome) -> list[str]:
     for name, ones in outcome.comparisons().items():
         text += [_line(one, definition.arms[one.arm].text, name) for one in ones]
     text += [f"promise: {promise['arm']}: {promise['words']}" for promise in outcome.promises()]
+    if tested := outcome.self_test():
+        text.append(
+            f"self-test: {tested.positives} of {tested.experiments} experiments of ten blocks found an effect of an "
+            f"arm over itself; {tested.alarm} would be an alarm"
+        )
     text += [f"warning: {warning}" for warning in outcome.warnings()]
     seeds = ", ".join(map(str, outcome.seeds))
     text += [f"plan {arm.plan_hash[:12]}: {arm.text}" for arm in definition.arms]

@@ -34,6 +34,7 @@ MATERIAL = math.log(1.03)
 
 _VISIBLE = ((6, 1.42), (10, 0.99), (16, 0.75), (20, 0.66), (30, 0.53))
 """Blocks, and the effect in units of sd(d) that they show with a power of 80 % at the level .05 (simulated)."""
+_ALARM = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +181,40 @@ def stops_at(rule: Rule, blocks: int, ps: Sequence[float]) -> str | None:
     if blocks in rule.looks and ps and max(holm(ps)) < rule.alpha:
         return f"p < {rule.alpha} at the look after {blocks} blocks"
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """Experiments of an arm against itself: how many there were, and how many called it an effect.
+
+    As many as `alarm` or more come by chance in fewer than three of a hundred such tests: then something favours an
+    arm, and no result of this machine is to be trusted.
+    """
+
+    experiments: int
+    positives: int
+    alarm: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is nothing to worry about."""
+        return self.positives < self.alarm
+
+
+def self_test(differences: Sequence[float]) -> SelfTest:
+    """Cut the differences of an arm and itself into experiments of ten blocks, and count false positives at .05."""
+    size = LOOKS[0]
+    cut = [differences[start : start + size] for start in range(0, len(differences) - size + 1, size)]
+    positives = sum(signed_rank_p(one) < FIXED_ALPHA for one in cut)
+    below = _cumulated(tuple(range(1, size + 1)))
+    level = 2 * max(count for count in below if 2 * count < FIXED_ALPHA * 2**size) / 2**size
+    return SelfTest(len(cut), positives, _alarm(len(cut), level))
+
+
+def _alarm(experiments: int, level: float) -> int:
+    """The smallest number of positives that so many experiments reach by chance with a probability below .03."""
+    reached, number = 1.0, 0
+    while reached >= _ALARM:
+        reached -= math.comb(experiments, number) * level**number * (1 - level) ** (experiments - number)
+        number += 1
+    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from tobs.hookspecs import SLOTS
@@ -70,11 +71,11 @@ def _company(manifests: Mapping[str, Manifest], name: str) -> tuple[str, ...]:
         manifest = manifests[open_ones.pop()]
         met = {capability for other in (name, *found) for capability in manifests[other].provides}
         able = (
-            min((other for other, one in manifests.items() if need in one.provides), default=None)
+            sorted(other for other, one in manifests.items() if need in one.provides)[:1]
             for need in manifest.needs
             if need not in met
         )
-        for other in (*manifest.requires, *able):
+        for other in (*manifest.requires, *chain.from_iterable(able)):
             if other in manifests and other not in (name, *found):
                 found.append(other)
                 open_ones.append(other)

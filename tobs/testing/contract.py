@@ -120,7 +120,7 @@ class PluginContract:
         assert stops >= FEWEST, f"only {stops} commits passed the archive's own write"
 
     def test_it_sends_nothing_during_a_flood_wait(self, tobs_flooding_lab: ServedChat, tmp_path: Path) -> None:
-        """In the default set, where the server makes it wait, once for history and once for files."""
+        """In the default set, where the server makes it wait, for history and for files."""
         whole(tobs_flooding_lab, self.among(), tmp_path)
 
 

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tobs.archive.archive import Archive
 from tobs.archive.naming import place
@@ -25,12 +25,11 @@ from tobs.host.wiring import HookWiring
 from tobs.meters import Meters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tobs.manifest import Manifest
     from tobs.ports import Batch, Chat, Invoke, MediaRef, Page, Part, Sender, Span
 
-T = TypeVar("T")
 LATE = ("log", "lifespan")
 """Ports that a run asks for beside the graph."""
 

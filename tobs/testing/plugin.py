@@ -38,9 +38,12 @@ def tobs_small_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedC
         yield chat
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def tobs_flooding_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedChat]:
-    """A lab that makes an export wait for a second, once for history and once for files."""
+    """A lab that makes an export wait for history and for files.
+
+    Each test has one of its own: a lab, as Telegram does, doubles the wait of who overflows a bucket again.
+    """
     from tobs.testing.served import serve  # noqa: PLC0415 - see above
 
     with serve("flooding", tmp_path_factory.mktemp("tobs-flooding-lab")) as chat:

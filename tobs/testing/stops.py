@@ -29,7 +29,7 @@ MOST = 500
 """Commits after which an export of so small a chat is taken to have no end."""
 
 
-class Full(ArchiveError):
+class FullError(ArchiveError):
     """The archive takes no more: what a full disk would raise."""
 
 
@@ -64,7 +64,7 @@ class StoppingWrite:
         due = self._left == 0
         self.reached = self.reached or due
         if self._refuse and self.reached:
-            raise Full("the archive is full, as the test wants it")
+            raise FullError("the archive is full, as the test wants it")
         kept: Awaitable[None] = keep(value)
         await kept
         if due and self._run is not None:
@@ -75,29 +75,39 @@ class StoppingWrite:
 def stop_at_every_commit(lab: ServedChat, arm: str, folder: Path) -> int:
     """Stop an export at its first commit and continue it; then another at its second; and so on. Returns how many.
 
-    A commit is a page's or a file's. Odd ones are refused, at even ones the run is cancelled. After each stop the
-    archive must be valid; a run that continues reads nothing that a span covers, and must end with the whole chat.
+    A commit is a page's or a file's. Odd ones are refused, at even ones the run is cancelled; the run that continues is
+    stopped the other way at its first commit, and the one after that must end with the whole chat, though it reads
+    nothing that a span covers. After each stop the archive must be valid.
     """
     for at in count(1):
         assert at <= MOST, f"{arm}: {MOST} commits, and no end"
         place = folder / f"stop-{at}"
-        what = f"{arm}, {'refused' if at % 2 else 'cancelled'} at commit {at}"
-        with _stopping(at) as stops:
-            ended = conduct(lab, arm, place)
-        if not any(stop.reached for stop in stops):
-            assert ended.result().digest == lab.digest, f"{arm}: never stopped, and yet not the whole chat"
+        refuse = at % 2 == 1
+        if not _stopped(lab, arm, place, at, refuse=refuse):
             return at - 1
-        wanted = Full if at % 2 else asyncio.CancelledError
-        if not isinstance(ended.error, wanted):
-            raise AssertionError(f"{what}: it ended otherwise: {ended.error or ended.report!r}") from ended.error
-        clean(ended, what)
-        sound(lab, place / "archive", what)
         with pytest.MonkeyPatch.context() as patch:
             # Messages that are read again for edits would hide that some had been lost.
             patch.setattr("tobs.engine.export.REREAD", 0)
-            whole(lab, arm, place)
+            if _stopped(lab, arm, place, 1, refuse=not refuse):
+                whole(lab, arm, place)
         shutil.rmtree(place)
     raise AssertionError
+
+
+def _stopped(lab: ServedChat, arm: str, place: Path, at: int, *, refuse: bool) -> bool:
+    """Whether an export was stopped at one of its commits and left a valid archive; else it must have ended whole."""
+    what = f"{arm}, {'refused' if refuse else 'cancelled'} at commit {at}"
+    with _stopping(at, refuse=refuse) as stops:
+        ended = conduct(lab, arm, place)
+    clean(ended, what)
+    if not any(stop.reached for stop in stops):
+        assert ended.result().digest == lab.digest, f"{what}: it ended before that, and without the whole chat"
+        return False
+    if not isinstance(ended.error, FullError if refuse else asyncio.CancelledError):
+        # Whatever the export raised is the cause to show.
+        raise AssertionError(f"{what}: it ended otherwise: {ended.error or ended.report!r}") from ended.error  # noqa: TRY004
+    sound(lab, place / "archive", what)
+    return True
 
 
 def sound(lab: ServedChat, archive: Path, what: str) -> None:
@@ -113,12 +123,12 @@ def sound(lab: ServedChat, archive: Path, what: str) -> None:
 
 
 @contextmanager
-def _stopping(at: int) -> Iterator[list[StoppingWrite]]:
+def _stopping(at: int, *, refuse: bool) -> Iterator[list[StoppingWrite]]:
     """Have the archive's `Write` stop the next run; yields what stands in the graph, once it stands there."""
     made: list[StoppingWrite] = []
 
     def assemble(line: Any, ledger: Any, write: Write, folder: Any, place: Any) -> graph.Graph:
-        made.append(StoppingWrite(write, at, refuse=at % 2 == 1))
+        made.append(StoppingWrite(write, at, refuse=refuse))
         return graph.assemble(line, ledger, made[-1], folder, place)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,7 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tobs.api import Manifest, hook
+from tobs.api import Manifest, Part, hook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +70,7 @@ class Flipping:
 
     @hook
     def tobs_parts(self) -> Any:
-        from tobs.api import Part
-
-        async def whole(ref: MediaRef, read: Any, sink: Sink, size: int) -> int:
+        async def whole(ref: MediaRef, read: Any, sink: Sink, size: int) -> int:  # noqa: ARG001 - the port
             data = await read(Part(0, 512 * 1024))
             await sink.write(0, bytes([data[0] ^ 1]) + data[1:])
             return len(data)
@@ -92,7 +90,7 @@ class Scribbling:
 
 
 class ScribbledDisk:
-    async def open(self, path: Path, size: int) -> Sink:
+    async def open(self, path: Path, size: int) -> Sink:  # noqa: ARG002 - the port
         return Scribbled(path)
 
 
@@ -111,7 +109,7 @@ class Scribbled:
 
 
 class Stops(Kept):
-    async def settle(self, outcomes: Sequence[Settled]) -> None:
+    async def settle(self, outcomes: Sequence[Settled]) -> None:  # noqa: ARG002 - the port
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.Event().wait()
 
@@ -128,7 +126,7 @@ class Stopping:
 
 
 class Hangs(Kept):
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: Batch) -> None:  # noqa: ARG002 - the port
         await asyncio.Event().wait()
 
 

@@ -1,0 +1,149 @@
+"""parallel_media's parts: each once, the window never exceeded, the bytes the same in any order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.engine.fakes import MemorySink, content, ref
+from tests.engine.virtual import now, virtually
+from tobs.engine.budget import ByteBudget
+from tobs.ports import Part, Traffic
+from tobs_parallel_media.parts import ParallelParts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STEP = 64
+
+
+class BrokenError(Exception):
+    """What a part fails with."""
+
+
+@dataclass
+class Surroundings:
+    """As much of a `Context` as parts need: it is its own pool."""
+
+    budget: ByteBudget
+    knobs: dict[str, int] = field(default_factory=lambda: {"connections": 4, "in_flight": 2})
+
+    @property
+    def pool(self) -> Surroundings:
+        return self
+
+    def part_size(self, dc: int, size: int) -> int:
+        assert dc
+        assert size >= 0
+        return STEP
+
+
+@dataclass
+class Server:
+    """Serves the parts of one file and counts how many are asked for at once."""
+
+    size: int
+    delay: Callable[[], float] = lambda: 0.1
+    breaks: int = -1
+    asked: list[int] = field(default_factory=list)
+    moving: int = 0
+    most: int = 0
+
+    async def read(self, part: Part) -> bytes:
+        self.asked.append(part.offset)
+        self.moving += 1
+        self.most = max(self.most, self.moving)
+        try:
+            await asyncio.sleep(self.delay())
+            if part.offset == self.breaks:
+                raise BrokenError(str(part.offset))
+        finally:
+            self.moving -= 1
+        return content(1, self.size)[part.offset : part.offset + part.limit]
+
+
+def parts_of(window: int, budget: int = 10**6) -> tuple[ParallelParts, ByteBudget]:
+    bytes_in_flight = ByteBudget(1, budget)
+    return ParallelParts(cast("Any", Surroundings(bytes_in_flight)), window), bytes_in_flight
+
+
+@given(
+    size=st.integers(0, 40 * STEP),
+    window=st.integers(0, 64),
+    seed=st.integers(0, 10_000),
+    budget=st.sampled_from((1, STEP, 5 * STEP, 10**6)),
+)
+@example(size=STEP, window=8, seed=0, budget=10**6)
+@example(size=STEP + 1, window=8, seed=0, budget=10**6)
+@settings(max_examples=80)
+def test_each_part_comes_once_and_the_file_is_the_same_whatever_the_order(
+    size: int, window: int, seed: int, budget: int
+) -> None:
+    chance = random.Random(seed)
+    server, sink = Server(size, lambda: chance.uniform(0.01, 1)), MemorySink()
+    copy, held = parts_of(window, budget)
+
+    async def main() -> int:
+        return await copy(ref(1, size), server.read, sink, size)
+
+    assert virtually(main) == size
+    assert bytes(sink.data) == content(1, size)
+    assert sorted(server.asked) == sorted(sink.writes) == list(range(0, size, STEP))
+    assert server.most <= (window or 8)
+    assert held._free[Traffic.MEDIA] == budget
+
+
+@pytest.mark.parametrize("breaks", [0, 5, 19])
+def test_the_first_failure_stops_the_other_parts(breaks: int) -> None:
+    size = 20 * STEP
+    server, sink = Server(size, breaks=breaks * STEP), MemorySink()
+    copy, held = parts_of(4)
+
+    async def main() -> None:
+        with pytest.raises(BrokenError, match=str(breaks * STEP)):
+            await copy(ref(1, size), server.read, sink, size)
+        assert len(asyncio.all_tasks()) == 1
+
+    virtually(main)
+    assert server.moving == 0
+    assert len(server.asked) <= breaks + 2 * 4  # who ends in the same instant may ask once more
+    assert held._free[Traffic.MEDIA] == 10**6
+
+
+@given(after=st.floats(0, 0.45), window=st.integers(0, 16))
+@settings(max_examples=20)
+def test_cancelled_it_gives_its_bytes_back(after: float, window: int) -> None:
+    size = 80 * STEP
+    server = Server(size)
+    copy, held = parts_of(window, 6 * STEP)
+
+    async def main() -> None:
+        copying = asyncio.create_task(copy(ref(1, size), server.read, MemorySink(), size))
+        await asyncio.sleep(after)
+        copying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await copying
+        assert len(asyncio.all_tasks()) == 1
+
+    virtually(main)
+    assert server.moving == 0
+    assert held._free[Traffic.MEDIA] == 6 * STEP
+
+
+@pytest.mark.parametrize(("window", "seconds"), [(1, 8.0), (2, 4.0), (0, 1.0), (64, 0.1)])
+def test_a_large_file_alone_keeps_its_window_full_to_the_end(window: int, seconds: float) -> None:
+    size = 80 * STEP
+    server = Server(size)
+    copy, _ = parts_of(window)
+
+    async def main() -> float:
+        await copy(ref(1, size), server.read, MemorySink(), size)
+        return now()
+
+    assert virtually(main) <= seconds + 0.101
