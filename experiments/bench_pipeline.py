@@ -3,10 +3,10 @@
 History: messages a second from the first history request to the last commit, 100 ms a round trip, no limits; the
 baseline on fewer messages. File: one large file, 100 ms and 4 MB/s a connection, from the first request to the last
 byte with connections that are open before; its share of connections x rate. Each is repeated, and all repeats are told
-with the machine's load; `best` is the one that was disturbed least. Both say what the lab counted, and whether the
-archive equals its truth.
+with the machine's load; `best` is the one that was disturbed least. Floods: both plugins against request limits, which
+the two others do not have. All say what the lab counted, and whether the archive equals its truth.
 
-    python experiments/bench_pipeline.py [--messages N] [--megabytes N] [--repeats N] [--only history|file]
+    python experiments/bench_pipeline.py [--messages N] [--megabytes N] [--repeats N] [--only history|file|floods]
 """
 
 from __future__ import annotations
@@ -71,6 +71,32 @@ videos = {{ count = 1, median_kb = 1000, total_mb = {megabytes} }}
 throttle = "connection"
 connection_mb_per_s = {rate}
 dc = [{{ id = 2, rtt_ms = {rtt} }}]
+"""
+
+FLOODS = """
+name = "bench_floods"
+seed = 33
+
+[dataset]
+title = "Bench"
+username = "tobs_bench"
+messages = 6000
+side_messages = 0
+photos = {{ count = 150, median_kb = 60 }}
+videos = {{ count = 4, median_kb = 3000 }}
+
+[network]
+dc = [{{ id = 2, rtt_ms = {rtt} }}]
+
+[limits.history]
+burst = 10
+per_second = 8
+wait = [1, 3]
+
+[limits.file]
+burst = 40
+per_second = 30
+wait = [1, 3]
 """
 
 
@@ -151,6 +177,8 @@ async def export(lab: Child, folder: Path, method: str, arm: str) -> tuple[Clock
         "arm": arm,
         "requests": counters["requests"].get(method, 0),
         "duplicate_parts": counters["duplicate_parts"],
+        "floods": counters["floods"],
+        "refused": counters["refused"],
         "requests_during_flood": counters["requests_during_flood"],
         "equal_to_truth": report.digest == lab.truth(int(chat))["digest"],
         "most_in_flight": clock.most,
@@ -198,6 +226,16 @@ def file(folder: Path, megabytes: int, arm: str, repeats: int) -> list[dict[str,
     return told
 
 
+def floods(folder: Path) -> dict[str, Any]:
+    """Both plugins against request limits: what is asked during a wait, and what is asked twice."""
+    scenario = folder / "floods.toml"
+    scenario.write_text(FLOODS.format(rtt=RTT_MS))
+    with spawn(scenario, folder / "lab") as lab:
+        arm = "baseline +async_pipeline +parallel_media"
+        clock, facts = asyncio.run(export(lab, folder / "archive", "messages.getHistory", arm))
+    return facts | {"messages": clock.messages, "pages_needed": ceil(clock.messages / PAGE)}
+
+
 def best(told: list[dict[str, Any]], key: str) -> dict[str, Any]:
     """All repeats, and the best of them."""
     return {"best": max(one[key] for one in told), "repeats": told}
@@ -208,16 +246,18 @@ def measure(messages: int, megabytes: int, repeats: int, only: str | None) -> di
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if only != "file":
+        if only in {None, "history"}:
             few = max(messages // 20, PAGE)
             result["history_baseline"] = best(history(folder, few, "baseline", 1), "messages_per_second")
             told = history(folder, messages, "baseline +async_pipeline", repeats)
             result["history_async_pipeline"] = best(told, "messages_per_second")
-        if only != "history":
+        if only in {None, "file"}:
             few = max(megabytes // 10, 1)
             result["file_baseline"] = best(file(folder, few, "baseline +opened_ahead", 1), "share")
             told = file(folder, megabytes, "baseline +opened_ahead +parallel_media", repeats)
             result["file_parallel_media"] = best(told, "share")
+        if only in {None, "floods"}:
+            result["floods"] = floods(folder)
     return result
 
 
@@ -226,6 +266,6 @@ if __name__ == "__main__":
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", choices=("history", "file"))
+    parser.add_argument("--only", choices=("history", "file", "floods"))
     given = parser.parse_args()
     print(json.dumps(measure(given.messages, given.megabytes, given.repeats, given.only), indent=1))

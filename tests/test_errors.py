@@ -49,12 +49,12 @@ def test_a_refusal_is_told_in_the_server_s_words(error: RpcError, text: str) -> 
         ("FILE_MIGRATE", 4, False),
     ],
 )
-def test_a_flood_is_what_names_a_wait(name: str, value: int | None, flood: bool) -> None:  # noqa: FBT001
+def test_a_flood_is_what_names_a_wait(name: str, value: int | None, flood: bool) -> None:
     assert RpcError(420, name, value).is_flood is flood
 
 
 @pytest.mark.parametrize(
     ("code", "fault"), [(500, True), (503, True), (-503, True), (-500, True), (400, False), (420, False), (303, False)]
 )
-def test_the_server_s_own_faults_are_told_apart(code: int, fault: bool) -> None:  # noqa: FBT001
+def test_the_server_s_own_faults_are_told_apart(code: int, fault: bool) -> None:
     assert RpcError(code, "X").is_server_fault is fault

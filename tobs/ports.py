@@ -16,7 +16,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -291,7 +291,7 @@ class Ranges(Protocol):
 class Source(Protocol):
     """Reads ranges into pages, in any order; each page's span is proven when it is yielded. Slot."""
 
-    def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]: ...
+    def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]: ...
 
 
 class Write(Protocol):

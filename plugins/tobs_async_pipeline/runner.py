@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, aclosing
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 from tobs.api import MeteredQueue, Traffic
 from tobs_async_pipeline.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
 
     from tobs.api import Batch, Chat, Flow, MediaRef, Meters, Page, Range, Stage
 
@@ -56,11 +56,7 @@ class _Line:
     async def read(self, chat: Chat, ranges: Sequence[Range]) -> None:
         """Fetch and normalise; each batch holds its bytes until it is committed."""
         flow = self._flow
-        # A source that is not a generator has nothing to close.
-        source = flow.source(chat, ranges)
-        async with AsyncExitStack() as closing:
-            if hasattr(source, "aclose"):
-                await closing.enter_async_context(aclosing(cast("AsyncGenerator[Page, None]", source)))
+        async with aclosing(flow.source(chat, ranges)) as source:
             async for page in source:
                 held = AsyncExitStack()
                 await held.enter_async_context(flow.budget.hold(page.size, Traffic.HISTORY))

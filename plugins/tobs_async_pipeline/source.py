@@ -11,7 +11,7 @@ from tobs_async_pipeline.chunks import Chunk
 from tobs_async_pipeline.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Coroutine, Sequence
 
     from tobs.api import Chat, Context, Page
 
@@ -30,7 +30,7 @@ class PipelinedSource:
         self._depth = depth
         self._capacity = capacity
 
-    async def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]:
+    async def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]:
         """Yield pages as they come; their order is nobody's promise. Close it to end it early."""
         meters = self._ctx.meters
         pages: MeteredQueue[Page | None] = MeteredQueue(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from tests.contract.faulty import manifests as faulty
 from tobs.api import Knob, Manifest
 from tobs.errors import PluginError
-from tobs.testing import arms
+from tobs.testing import arms, exports
 from tobs.testing.contract import PluginContract
 
 if TYPE_CHECKING:
@@ -69,14 +71,25 @@ def test_a_wrong_archive_a_wasted_request_and_a_task_left_behind_are_found(
     tobs_small_lab: ServedChat, tmp_path: Path, name: str, said: str
 ) -> None:
     with pytest.raises(AssertionError, match=said):
-        contract(name).test_alone_the_archive_is_the_same(tobs_small_lab, tmp_path / "alone")
-    with pytest.raises(AssertionError, match=said):
-        contract(name).test_among_others_the_archive_is_the_same(tobs_small_lab, tmp_path / "among")
+        contract(name).test_alone_the_archive_is_the_same(tobs_small_lab, tmp_path)
+
+
+def test_a_fault_among_other_plugins_is_found(tobs_small_lab: ServedChat, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"^default \+drops: the archive's digest is not the truth's"):
+        contract("drops").test_among_others_the_archive_is_the_same(tobs_small_lab, tmp_path)
 
 
 def test_a_plugin_that_raises_fails_by_name(tobs_small_lab: ServedChat, tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="plugin raises failed: ValueError: no sugar"):
         contract("raises").test_alone_the_archive_is_the_same(tobs_small_lab, tmp_path)
+
+
+def test_a_plugin_that_hangs_is_found(
+    tobs_small_lab: ServedChat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "LONGEST", 1.0)
+    with pytest.raises(AssertionError, match="the export hangs, it has no end within 1 s"):
+        contract("hangs").test_alone_the_archive_is_the_same(tobs_small_lab, tmp_path)
 
 
 def test_a_fault_at_one_end_of_a_knob_is_found_there(tobs_small_lab: ServedChat, tmp_path: Path) -> None:
@@ -185,6 +198,7 @@ def test_a_plugin_is_tried_with_what_it_needs_and_without_its_rivals() -> None:
     assert arms.alone(known, "tea") == "baseline +cup +table +tap +tea"
     assert arms.among(known, "tea") == "default -coffee -sink +cup +table +tap +tea"
     assert arms.alone(known, "milk") == "baseline +milk"
+    assert sorted(arms.without(known, "cup")) == ["coffee", "milk", "sink", "table", "tap", "well"]
 
 
 def test_the_fixture_exports_with_an_arm(tobs_export: Callable[[str], Report], tobs_lab: ServedChat) -> None:
@@ -194,23 +208,13 @@ def test_the_fixture_exports_with_an_arm(tobs_export: Callable[[str], Report], t
     assert len({report.archive for report in reports}) == 2
 
 
-AUTHOR = """
-from tobs.testing.contract import PluginContract
-
-
-class TestDrops(PluginContract):
-    plugin = "drops"
-
-
-def test_export(tobs_export):
-    assert tobs_export("baseline +drops drops.amount=0").warnings == []
-"""
-
-
 def test_an_author_gets_all_of_it_by_subclassing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "test_drops.py").write_text(AUTHOR, encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", ":".join(filter(None, sys.path)))
-    chosen = "valid or alone or amount or test_export"
+    page = (ROOT / "docs" / "plugin-contract.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    # What the page shows, with a plugin that is installed here.
+    (tmp_path / "test_contract.py").write_text(shown.replace("small_first", "drops"), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    chosen = "valid or alone or amount or warn"
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, "-rA", str(tmp_path)]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     outcome = {
@@ -221,7 +225,7 @@ def test_an_author_gets_all_of_it_by_subclassing(tmp_path: Path, monkeypatch: py
         "test_alone_the_archive_is_the_same": "FAILED",
         "test_at_every_end_of_a_knob_the_archive_is_the_same[amount=0]": "PASSED",
         "test_at_every_end_of_a_knob_the_archive_is_the_same[amount=2]": "FAILED",
-        "test_export": "PASSED",
+        "test_it_has_nothing_to_warn_of": "FAILED",
     }, done.stdout
 
 

@@ -311,3 +311,17 @@ def test_whatever_happens_the_knobs_hold_and_all_are_served(
         await pool.close()
 
     asyncio.run(asyncio.wait_for(main(), 20))
+
+
+async def test_cancelled_while_it_closes_it_still_closes_everything() -> None:
+    dial = Dialler()
+    pool = pool_of(dial)
+    async with pool.lease(None, Traffic.MEDIA):
+        pass
+    closing = asyncio.ensure_future(pool.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert dial.opened
+    assert not dial.alive()

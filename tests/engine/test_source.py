@@ -16,7 +16,7 @@ from tobs.engine.spans import NEWEST
 from tobs.ports import Flow, Page, Range, Span, Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from tobs.ports import Chat, Invoke, MediaRef, Submit
 
@@ -89,7 +89,7 @@ async def test_what_fails_is_raised_after_what_came() -> None:
 
 
 def flow_of(books: FakeBooks, pages: Sequence[Page], submit: Submit, seen: Seen) -> Flow:
-    async def source(chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]:  # noqa: ARG001
+    async def source(chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]:  # noqa: ARG001
         for page in pages:
             books.log.append(f"page {page.span.low}")
             yield page

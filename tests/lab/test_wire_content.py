@@ -175,7 +175,7 @@ async def test_files_are_downloaded_whole_also_from_another_data_centre(connecti
 async def test_parts_are_served_by_the_rules(
     offset: int,
     limit: int,
-    precise: bool,  # noqa: FBT001  parametrized
+    precise: bool,
     error: type[Exception] | None,
 ) -> None:
     async with running() as lab, connected(lab) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from contextlib import aclosing
 from math import ceil
@@ -19,10 +20,11 @@ from tobs.engine.spans import NEWEST
 from tobs.ports import PAGE, Range, Span
 from tobs_async_pipeline import manifest
 from tobs_async_pipeline.chunks import Chunk
+from tobs_async_pipeline.plugin import AsyncPipeline, seldom_collected
 from tobs_async_pipeline.source import PipelinedSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from tobs.ports import Page
 
@@ -84,7 +86,7 @@ def test_a_whole_history_comes_once_and_for_hardly_a_page_too_many(
 @example(count=5_000, gaps=0.9, depth=2, seed=3, newest=True)
 @settings(max_examples=60)
 def test_a_range_above_what_is_known_keeps_the_bound_though_its_count_is_not_told(
-    count: int, gaps: float, depth: int, seed: int, newest: bool
+    *, count: int, gaps: float, depth: int, seed: int, newest: bool
 ) -> None:
     history = History(with_gaps(count, gaps, seed), scattered(seed))
     top = max(history.ids, default=0)
@@ -182,7 +184,7 @@ def test_what_a_range_wraps_its_requests_in_stays_around_all_of_them() -> None:
 @example(count=2_500, gaps=0.9, depth=64, seed=5, positions=False, offsets=False, hidden=0, many=0)
 @settings(max_examples=80)
 def test_nothing_is_lost_whatever_the_server_leaves_out(
-    count: int, gaps: float, depth: int, seed: int, positions: bool, offsets: bool, hidden: int, many: int
+    *, count: int, gaps: float, depth: int, seed: int, positions: bool, offsets: bool, hidden: int, many: int
 ) -> None:
     history = History(
         with_gaps(count, gaps, seed), scattered(seed), positions=positions, offsets=offsets, hidden=hidden
@@ -196,7 +198,7 @@ def test_nothing_is_lost_whatever_the_server_leaves_out(
 @given(count=st.integers(0, 2_500), depth=DEPTHS, seed=SEEDS, positions=st.booleans(), many=st.integers(0, 3))
 @settings(max_examples=80)
 def test_a_page_cut_short_in_the_middle_is_no_end_or_is_told_to_be_doubtful(
-    count: int, depth: int, seed: int, positions: bool, many: int
+    *, count: int, depth: int, seed: int, positions: bool, many: int
 ) -> None:
     chance = random.Random(seed)
     history = History(with_gaps(count, 0.5, seed), scattered(seed), positions=positions)
@@ -214,7 +216,7 @@ def test_a_page_cut_short_in_the_middle_is_no_end_or_is_told_to_be_doubtful(
 @given(count=st.integers(1, 2_500), gaps=GAPS, depth=DEPTHS, seed=SEEDS, positions=st.booleans())
 @settings(max_examples=80)
 def test_what_stands_all_the_while_is_read_while_others_come_and_go(
-    count: int, gaps: float, depth: int, seed: int, positions: bool
+    *, count: int, gaps: float, depth: int, seed: int, positions: bool
 ) -> None:
     chance = random.Random(seed)
 
@@ -306,7 +308,7 @@ def test_a_consumer_that_stops_reading_stops_the_requests(depth: int, queue: int
     history = History(range(1, 50_001))
 
     async def main() -> None:
-        pages = cast("AsyncGenerator[Page, None]", source(history, depth, queue)(CHAT, whole()))
+        pages = source(history, depth, queue)(CHAT, whole())
         async with aclosing(pages):
             await anext(pages)
             await asyncio.sleep(60)
@@ -326,7 +328,7 @@ def test_closed_early_it_leaves_nothing_behind(depth: int, after: int, seed: int
     history = History(range(1, 5_001), scattered(seed))
 
     async def main() -> None:
-        pages = cast("AsyncGenerator[Page, None]", source(history, depth)(CHAT, whole()))
+        pages = source(history, depth)(CHAT, whole())
         async with aclosing(pages):
             for _ in range(after):
                 await anext(pages)
@@ -351,9 +353,24 @@ def test_cancelled_it_leaves_nothing_behind(depth: int, after: float, seed: int)
     virtually(main)
 
 
-def test_the_knobs_are_declared_as_the_plugin_reads_them() -> None:
-    from tobs_async_pipeline.plugin import AsyncPipeline  # noqa: PLC0415 - the manifest alone must not need it
+@pytest.mark.parametrize(("before", "inside"), [((700, 10, 10), 10_000), ((50_000, 5, 5), 50_000), ((0, 10, 10), 0)])
+def test_the_garbage_collector_is_left_as_it_was_found(before: tuple[int, int, int], inside: int) -> None:
+    async def main() -> None:
+        async with seldom_collected():
+            assert gc.get_threshold() == (inside, *before[1:])
+            raise LookupError
 
+    own = gc.get_threshold()
+    try:
+        gc.set_threshold(*before)
+        with pytest.raises(LookupError):
+            virtually(main)
+        assert gc.get_threshold() == before
+    finally:
+        gc.set_threshold(*own)
+
+
+def test_the_knobs_are_declared_as_the_plugin_reads_them() -> None:
     plugin = AsyncPipeline({knob.name: knob.default for knob in manifest.knobs})
     history = History(range(1, 1_001))
     assert len(virtually(lambda: read(plugin.tobs_source(cast("Any", history)), whole()))) == 10

@@ -222,7 +222,7 @@ def test_whose_figures_these_are_stands_in_the_resource(file: Path) -> None:
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_a_run_says_how_it_ended(file: Path, complete: bool) -> None:  # noqa: FBT001 - the parameter
+def test_a_run_says_how_it_ended(file: Path, complete: bool) -> None:
     telemetry = start(file)
     telemetry.close(complete=complete)
     telemetry.close(complete=not complete)

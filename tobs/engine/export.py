@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from tobs.engine.runner import keep
 from tobs.engine.spans import NEWEST, merge
-from tobs.ports import Flow, Ledger, Range, Span, Submit
+from tobs.ports import Batch, Flow, Ledger, Range, Span, Submit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from tobs.engine.graph import Graph
     from tobs.ports import Chat, MediaRef, Page
@@ -51,23 +52,33 @@ class _Watched:
     """The flow's source, watched for what it says of the whole history."""
 
     count: int = 0
-    doubts: list[Range] = field(default_factory=list)
+    doubts: list[Span] = field(default_factory=list)
 
     def around(self, flow: Flow) -> Flow:
         source = flow.source
 
-        async def pages(chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]:
-            async for page in source(chat, ranges):
-                self.see(page)
-                yield page
+        async def pages(chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]:
+            async with aclosing(source(chat, ranges)) as found:
+                async for page in found:
+                    yield self.see(page)
 
         return replace(flow, source=pages)
 
-    def see(self, page: Page) -> None:
+    def see(self, page: Page) -> Page:
+        """The page with what it proves beyond doubt; what is in doubt is remembered."""
         self.count = max(self.count, page.count)
-        if page.doubtful and page.messages:
-            lowest = min(message.id for message in page.messages)
-            self.doubts.append(Range(Span(page.span.low, lowest - 1)))
+        sure, doubt = _parted(page)
+        if doubt is not None:
+            self.doubts.append(doubt)
+        return sure
+
+
+def _parted(page: Page) -> tuple[Page, Span | None]:
+    """A page as far down as its own messages go, and the span below that only its shortness proves."""
+    if not page.doubtful or not page.messages:
+        return page, None
+    lowest = min(message.id for message in page.messages)
+    return replace(page, span=Span(lowest, page.span.high)), Span(page.span.low, lowest - 1)
 
 
 async def export_chat(
@@ -101,17 +112,21 @@ async def export_chat(
 
 
 async def _reconcile(chat: Chat, graph: Graph, ledger: Books, flow: Flow, watched: _Watched) -> list[str]:
-    """Compare with the server's own count; where it has more, ask below every short page until nothing comes."""
-    if ledger.messages(chat.id) >= watched.count:
-        return []
+    """Compare with the server's own count; where it has more, ask below every short page until nothing comes.
+
+    Only then what lies below those pages counts as covered: a run that is stopped before asks there again.
+    """
+    complete = ledger.messages(chat.id) >= watched.count
     for doubt in watched.doubts:
         left = doubt
-        while left.span.low <= left.span.high:
-            page = await graph.line.page(chat, left)
+        while not complete and left.low <= left.high:
+            page, rest = _parted(await graph.line.page(chat, Range(left)))
             if not page.messages:
                 break
             await keep(page, flow)
-            left = Range(Span(doubt.span.low, min(message.id for message in page.messages) - 1))
+            left = rest or Span(doubt.low, page.span.low - 1)
+        if doubt.low <= doubt.high:
+            await flow.write.commit(Batch(chat.id, doubt, [], [], []))
     kept = ledger.messages(chat.id)
     if kept >= watched.count:
         return []

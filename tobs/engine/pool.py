@@ -93,7 +93,15 @@ class CorePool:
         return self.limits.deadline + call.limit / SLOWEST
 
     async def close(self) -> None:
-        """Close every sender; whoever still waits fails."""
+        """Close every sender, also when cancelled meanwhile; whoever still waits fails."""
+        closing = asyncio.ensure_future(self._close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing
+            raise
+
+    async def _close(self) -> None:
         self._closed = True
         for centre in self._centres.values():
             for task in centre.opening:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from tobs.ports import Traffic
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 async def run_in_turn(chat: Chat, ranges: Sequence[Range], flow: Flow) -> None:
     """Drive the flow straight through."""
-    async for page in flow.source(chat, ranges):
-        async with flow.budget.hold(page.size, Traffic.HISTORY):
-            await keep(page, flow)
+    async with aclosing(flow.source(chat, ranges)) as pages:
+        async for page in pages:
+            async with flow.budget.hold(page.size, Traffic.HISTORY):
+                await keep(page, flow)
 
 
 async def keep(page: Page, flow: Flow) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tobs.ports import Span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from tobs.ports import Chat, Page, Range
 
@@ -20,7 +20,7 @@ class SequentialSource:
     def __init__(self, ask: AskPage) -> None:
         self._ask = ask
 
-    async def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]:
+    async def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]:
         """Yield the pages of all ranges."""
         for whole in ranges:
             left = whole

@@ -44,6 +44,14 @@ def among(manifests: Mapping[str, Manifest], name: str) -> str:
     return " ".join(["default", *(f"-{other}" for other in rivals), *(f"+{own}" for own in company)])
 
 
+def without(manifests: Mapping[str, Manifest], name: str) -> dict[str, Manifest]:
+    """The manifests of a machine on which neither the plugin is installed nor one that requires it."""
+    gone = {name}
+    while more := {other for other, manifest in manifests.items() if gone & {*manifest.requires}} - gone:
+        gone |= more
+    return {other: manifest for other, manifest in manifests.items() if other not in gone}
+
+
 def turns(manifest: Manifest) -> Iterator[Turned]:
     """Every knob at each of its ends, or at each of its choices, but for its default."""
     for knob in manifest.knobs:

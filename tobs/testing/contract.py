@@ -106,11 +106,11 @@ class PluginContract:
         assert self.plugin in report.plan.plugins
 
     def test_at_every_end_of_a_knob_the_archive_is_the_same(
-        self, tobs_lab: ServedChat, tmp_path: Path, turned: Turned
+        self, tobs_small_lab: ServedChat, tmp_path: Path, turned: Turned
     ) -> None:
         """On the baseline with one knob at its lowest, highest or another choice."""
         assert turned.value is not None
-        whole(tobs_lab, f"{self.alone()} {self.plugin}.{turned.knob}={written(turned.value)}", tmp_path)
+        whole(tobs_small_lab, f"{self.alone()} {self.plugin}.{turned.knob}={written(turned.value)}", tmp_path)
 
     def test_stopped_at_every_commit_it_goes_on_to_the_same_archive(
         self, tobs_small_lab: ServedChat, tmp_path: Path

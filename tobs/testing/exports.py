@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tobs.host.run import Report
     from tobs.testing.served import ServedChat
 
+LONGEST = 30.0
+"""Seconds after which an export of so small a chat is taken to hang."""
 GRACE = 0.5
 """Seconds in which a task may still end by itself after the export has."""
 
@@ -51,11 +54,14 @@ def planned(arm: str) -> Plan:
 
 
 def conduct(lab: ServedChat, arm: str, folder: Path) -> Ended:
-    """Export the lab's chat into `folder/archive`, in an event loop of its own; state is kept in `folder/state`."""
+    """Export the lab's chat into `folder/archive`, in an event loop of its own; state is kept in `folder/state`.
+
+    Raises `AssertionError` for an export that hangs.
+    """
     plan = planned(arm)
     lab.child.reset()
     ended, tasks, unhandled = asyncio.run(_conduct(lab, arm, plan, folder))
-    report, error = (None, asyncio.CancelledError()) if ended.cancelled() else _outcome(ended)
+    report, error = _outcome(ended)
     return Ended(report, error, lab.child.counters(), tasks, unhandled)
 
 
@@ -93,7 +99,13 @@ async def _conduct(
     loop.set_exception_handler(lambda _, context: unhandled.append(_said(context)))
     asked = run.Request([str(lab.id)], folder / "archive", state=folder / "state")
     task = loop.create_task(run.export(load(lab.server), settings.of_arm(arm), asked, (), plan))
-    await asyncio.wait([task])
+    _, hanging = await asyncio.wait([task], timeout=LONGEST)
+    if hanging:
+        stack = io.StringIO()
+        task.print_stack(file=stack)
+        task.cancel()
+        await asyncio.wait([task], timeout=GRACE)
+        raise AssertionError(f"{arm}: the export hangs, it has no end within {LONGEST:g} s\n{stack.getvalue()}")
     left = asyncio.all_tasks() - {asyncio.current_task()}
     if left:
         _, left = await asyncio.wait(left, timeout=GRACE)
@@ -101,6 +113,8 @@ async def _conduct(
 
 
 def _outcome(task: asyncio.Task[Report]) -> tuple[Report | None, BaseException | None]:
+    if task.cancelled():
+        return None, asyncio.CancelledError()
     error = task.exception()
     return (None, error) if error is not None else (task.result(), None)
 

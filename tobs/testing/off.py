@@ -23,6 +23,7 @@ from tobs.host.scope import Places
 from tobs.host.settings import core_settings, of_arm
 from tobs.host.wiring import HookWiring
 from tobs.meters import Meters
+from tobs.testing import arms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,19 +79,22 @@ def faults(name: str) -> Iterator[str]:
     """How a graph with the plugin switched off differs from one on a machine where it is not installed."""
     found = discover()
     manifests = found.manifests
-    others = {other: manifest for other, manifest in manifests.items() if other != name}
+    without = arms.without(manifests, name)
     with tempfile.TemporaryDirectory() as folder, Archive.create(Path(folder), []) as archive:
         bare = assemble(_bare(), archive, archive.write, archive.folder, place)
         off, layers = _wired(manifests, "baseline", archive)
         yield from _compare("baseline", off, bare)
+        if off.write is not archive.write:
+            yield "baseline: write is another object than the archive's own"
         yield from (f"baseline: {count} layers of tobs_{port}" for port, count in layers.items() if count)
         yield from _imported("baseline", manifests[name])
-        without, with_layers = _wired(others, "default", archive)
-        off, layers = _wired(manifests, f"default -{name}", archive)
-        yield from _compare(f"default -{name}", off, without)
-        if layers != with_layers:
-            yield f"default -{name}: layers {layers}, where it is not installed {with_layers}"
-        yield from _imported(f"default -{name}", manifests[name])
+        arm = " ".join(["default", *(f"-{other}" for other in manifests if other not in without)])
+        off, layers = _wired(manifests, arm, archive)
+        absent, absent_layers = _wired(without, "default", archive)
+        yield from _compare(arm, off, absent)
+        if layers != absent_layers:
+            yield f"{arm}: layers {layers}, where it is not installed {absent_layers}"
+        yield from _imported(arm, manifests[name])
 
 
 def _wired(manifests: Mapping[str, Manifest], arm: str, archive: Archive) -> tuple[Graph, dict[str, int]]:
@@ -118,8 +122,6 @@ def _compare(arm: str, found: Graph, wanted: Graph) -> Iterator[str]:
             actual, right = _kind(getattr(one, name)), _kind(getattr(other, name))
             if actual is not right:
                 yield f"{arm}: {name} is {actual}, where the plugin is not installed {right}"
-    if found.write is not wanted.write and _kind(wanted.write) is type(wanted.write):
-        yield f"{arm}: write is another object than the archive's own"
     if len(found.line.probes) != len(wanted.line.probes):
         yield f"{arm}: {len(found.line.probes)} probes, where the plugin is not installed {len(wanted.line.probes)}"
 

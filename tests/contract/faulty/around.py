@@ -56,6 +56,21 @@ async def idle() -> None:
     await asyncio.Event().wait()
 
 
+class Hangs:
+    def __init__(self, knobs: Mapping[str, Value]) -> None: ...
+
+    @hook
+    def tobs_submit(self) -> Callable[[Submit], Submit]:
+        def layer(inner: Submit) -> Submit:
+            async def submit(refs: Sequence[MediaRef]) -> None:
+                await inner(refs)
+                await idle()
+
+            return submit
+
+        return layer
+
+
 class Raises:
     def __init__(self, knobs: Mapping[str, Value]) -> None: ...
 

@@ -25,6 +25,7 @@ misplaces = Manifest(
 repeats = Manifest("repeats", "Asks for every part twice.", f"{HERE}.files:Repeats", provides=("parts",), default=False)
 hammers = Manifest("hammers", "Asks again while it must wait.", f"{HERE}.around:Hammers", default=False)
 leaves = Manifest("leaves", "Leaves a task behind.", f"{HERE}.around:Leaves", default=False)
+hangs = Manifest("hangs", "Waits for nothing.", f"{HERE}.around:Hangs", default=False)
 raises = Manifest("raises", "Raises.", f"{HERE}.around:Raises", default=False)
 exchanged = Manifest(
     "exchanged",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tobs.api import FetchBand, InvokeBand, hook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from tobs.api import (
         Attempt,
@@ -184,7 +184,7 @@ class Slots:
 
 
 class OwnSource:
-    async def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncIterator[Page]:
+    async def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]:
         pages: Iterator[Page] = iter(())
         for page in pages:
             yield page

@@ -1,0 +1,84 @@
+"""Broken off anywhere, a search goes on with what it had, and proposes what it would have proposed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.tuning.synthetic import START, Runs, searched, wanted
+from tobs.tuning.journal import PROPOSED, Journal
+from tobs.tuning.journal import START as FIRST
+from tobs.tuning.search import search
+
+if TYPE_CHECKING:
+    from tobs.tuning.journal import Asked
+    from tobs.tuning.search import Told
+
+ROOT = Path(__file__).parents[2]
+
+
+class Interrupted(Runs):
+    """Ctrl+C in the sixth run."""
+
+    def __call__(self, asked: Asked, cut: float | None) -> Told:
+        if len(self.asked) == 5:
+            raise KeyboardInterrupt
+        return super().__call__(asked, cut)
+
+
+def test_interrupted_it_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    whole = searched(tmp_path / "whole", wanted(trials=16), Runs(noise=0.0))
+    first = Interrupted(noise=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path / "parts", wanted(trials=16), first)
+    rest = Runs(noise=0.0)
+    parts = searched(tmp_path / "parts", wanted(trials=16), rest)
+    assert [one.values for one in parts.trials] == [one.values for one in whole.trials]
+    assert [one.kind for one in parts.trials] == [one.kind for one in whole.trials]
+    assert len(first.asked) + len(rest.asked) == len(whole.trials), "nothing is run twice"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.tuning.synthetic import Runs, searched, wanted
+
+class Killed(Runs):
+    def __call__(self, asked, cut):
+        if len(self.asked) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(asked, cut)
+
+searched(Path(sys.argv[1]), wanted(trials=6), Killed())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+def test_killed_it_takes_the_running_trial_up_again(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    journal = Journal(tmp_path / "study.journal", "synthetic", 1)
+    assert journal.resumed == 1
+    assert [one.number for one in journal.done()] == [0, 1, 2]
+    found = search(wanted(trials=6), journal, Runs(), lambda _: None)
+    assert [one.number for one in found.trials] == [0, 1, 2, 4, 5, 6], "the fourth was told as failed, and run as fifth"
+    assert [one.kind for one in found.trials] == [FIRST, *[PROPOSED] * 5]
+
+
+def test_half_a_line_and_a_lock_that_nobody_holds_are_in_nobodys_way(tmp_path: Path) -> None:
+    searched(tmp_path, wanted(trials=3), Runs())
+    file = tmp_path / "study.journal"
+    with file.open("ab") as torn:
+        torn.write(b'{"op_code": 4, "wor')
+    (tmp_path / "study.journal.lock").touch()
+    found = searched(tmp_path, wanted(trials=5), Runs())
+    assert len(found.trials) == 5
+    assert found.trials[0].values == START
+    assert len(searched(tmp_path, wanted(trials=5), Runs()).trials) == 5, "what is finished is not run again"

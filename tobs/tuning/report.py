@@ -1,0 +1,207 @@
+"""What came of a tuning, for machines, for people, and for the settings file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tobs.experiment.compare import REFUSED, medians
+from tobs.experiment.report import as_json as experiment_as_json
+from tobs.experiment.report import human
+from tobs.tuning.definition import OTHER_SIZE
+from tobs.tuning.journal import CUT, FAILED
+from tobs.tuning.search import DRIFT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tobs.experiment.compare import Comparison
+    from tobs.experiment.report import Outcome
+    from tobs.knobs import Value
+    from tobs.tuning.definition import Definition
+    from tobs.tuning.search import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """A tuning that has ended. `values` are those of the result, the start's where nothing better was found.
+
+    `first` is the confirmation of the finalists, `last` that of what was left when the knobs `back` had been put back;
+    `gain` compares the result with the start, None if nothing was adopted.
+    """
+
+    definition: Definition
+    folder: Path
+    found: Found
+    values: Mapping[str, Value]
+    first: Outcome | None = None
+    gain: Comparison | None = None
+    last: Outcome | None = None
+    back: tuple[str, ...] = ()
+
+    @property
+    def adopted(self) -> bool:
+        """Whether something better than the start was found and confirmed."""
+        return self.gain is not None
+
+    @property
+    def sound(self) -> bool:
+        """Whether every run that was not cut short ended well and left the truth."""
+        outcomes = [one for one in (self.first, self.last) if one is not None]
+        return not self.found.count(FAILED) and all(one.sound for one in outcomes)
+
+    @property
+    def measured(self) -> Outcome | None:
+        """The experiment that the gain comes from."""
+        return self.last or self.first
+
+    def verdict(self) -> str:
+        """What was found, in one sentence."""
+        metric = self.definition.metric.name
+        if self.gain is not None and self.gain.estimate is not None:
+            one = self.gain
+            blocks = self.gain.estimate.n
+            size = f"on {blocks} seeds the search had not seen, at {OTHER_SIZE:g} times its size"
+            return f"{metric} x{one.ratio:.3f} of the start [{one.low:.3f} to {one.high:.3f}], {size}"
+        if self.first is None:
+            return f"nothing better was found: no trial within the limits had a better {metric} than the start"
+        words = "; ".join(f"finalist {place}: {text}" for place, text in enumerate(self._words(), 1))
+        return f"nothing better was found: what looked better was not confirmed ({words})"
+
+    def _words(self) -> list[str]:
+        (compared,) = self.first.comparisons().values() if self.first is not None else ((),)
+        return [self._word(one) for one in compared]
+
+    def _word(self, one: Comparison) -> str:
+        broken = self.definition.wanted.limits.broken(medians(self.first.runs, one.arm)) if self.first else []
+        return f"beyond its limits, {'; '.join(broken)}" if broken and one.verdict != REFUSED else one.words
+
+    def warnings(self) -> list[str]:
+        """What a reader has to know beside the figures."""
+        told = []
+        if failed := self.found.count(FAILED):
+            why = next(one.why for one in self.found.trials if one.outcome == FAILED)
+            told.append(f"{failed} trials failed or left another archive than the truth ({why})")
+        if self.found.drift is not None and abs(self.found.drift) > DRIFT:
+            told.append(f"the machine drifted: the start itself was {self.found.drift:+.0%} worse at the end")
+        if not any(one.feasible for one in self.found.starts):
+            told.append("the settings that the search started from are beyond the limits themselves")
+        told += self.measured.warnings() if self.measured is not None else []
+        return told
+
+
+def as_json(tuning: Tuning) -> dict[str, Any]:
+    """A tuning for machines."""
+    definition, found, gain = tuning.definition, tuning.found, tuning.gain
+    wanted = definition.wanted
+    return {
+        "tuning": definition.id,
+        "scenario": wanted.scenario,
+        "scale": wanted.scale,
+        "metric": definition.metric.name,
+        "adopted": tuning.adopted,
+        "verdict": tuning.verdict(),
+        "ratio": gain.ratio if gain else None,
+        "low": gain.low if gain else None,
+        "high": gain.high if gain else None,
+        "p": gain.corrected if gain else None,
+        "blocks": tuning.measured.blocks if tuning.measured else 0,
+        "arm": definition.arm(tuning.values),
+        "start": definition.arm(definition.start),
+        "values": dict(tuning.values),
+        "changed": _changed(tuning),
+        "put_back": list(tuning.back),
+        "stopped": found.why,
+        "trials": [
+            {
+                "number": one.number,
+                "kind": one.kind,
+                "outcome": one.outcome,
+                "why": one.why,
+                "value": one.measurements.get(definition.metric.name),
+                "feasible": one.feasible,
+                "seconds": round(one.seconds, 3),
+                "values": dict(one.values),
+            }
+            for one in found.trials
+        ],
+        "cut": found.count(CUT),
+        "failed": found.count(FAILED),
+        "drift": found.drift,
+        "limits": wanted.limits.as_json(),
+        "confirmation": experiment_as_json(tuning.first) if tuning.first else None,
+        "last_confirmation": experiment_as_json(tuning.last) if tuning.last else None,
+        "seed": wanted.seed,
+        "scenario_seed": definition.seed,
+        "held_out_seeds": list(tuning.measured.seeds) if tuning.measured else [],
+        "study": definition.name,
+        "folder": str(tuning.folder),
+        "code": definition.code,
+        **definition.facts,
+        "warnings": tuning.warnings(),
+    }
+
+
+def _changed(tuning: Tuning) -> dict[str, dict[str, Value]]:
+    start = tuning.definition.start
+    return {name: {"from": start[name], "to": value} for name, value in tuning.values.items() if value != start[name]}
+
+
+def lines(tuning: Tuning) -> list[str]:
+    """A tuning for people."""
+    definition, found, metric = tuning.definition, tuning.found, tuning.definition.metric
+    best = min((one for one in found.trials if one.feasible), key=lambda one: one.objective, default=None)
+    text = [f"{_summary(tuning)}; stopped: {found.why}"]
+    values = [f"start {human(one.measurements.get(metric.name), metric.unit)}" for one in found.starts[:1]]
+    if best is not None:
+        values.append(f"best trial {human(best.measurements.get(metric.name), metric.unit)}, not yet confirmed")
+    text += [f"{metric.name}: {'; '.join(values)}", tuning.verdict()]
+    text += [f"  {name}: {change['from']} -> {change['to']}" for name, change in _changed(tuning).items()]
+    if tuning.back:
+        text.append(f"put back, since they cost at most a hundredth there: {', '.join(tuning.back)}")
+    text += [f"warning: {warning}" for warning in tuning.warnings()]
+    return [*text, f"arm: {definition.arm(tuning.values)}", f"everything lies in {tuning.folder}"]
+
+
+def _summary(tuning: Tuning) -> str:
+    definition, found = tuning.definition, tuning.found
+    wanted = definition.wanted
+    cut, failed = found.count(CUT), found.count(FAILED)
+    trials = f"{len(found.trials)} trials ({cut} cut short, {failed} failed)"
+    return f"{definition.metric.name} on {wanted.scenario} (scale {wanted.scale:g}): {trials}"
+
+
+def origin(tuning: Tuning) -> list[str]:
+    """Where settings came from and what they gained, for the file that holds them."""
+    definition, gain = tuning.definition, tuning.gain
+    facts, wanted = definition.facts, definition.wanted
+    machine = facts["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    begin = (
+        "Tuned by `tobs tune`"
+        if tuning.adopted
+        else "`tobs tune` changed nothing: these are the settings it began with"
+    )
+    text = [
+        f"{begin}, {datetime.now(UTC).date().isoformat()}.",
+        f"{_summary(tuning)}, seed {wanted.seed}.",
+        f"{tuning.verdict()[0].upper()}{tuning.verdict()[1:]}.",
+        f"Began with: {definition.arm(definition.start)}",
+    ]
+    if tuning.measured is not None:
+        text.append(
+            f"Search on scenario seed {definition.seed}, confirmed on {', '.join(map(str, tuning.measured.seeds))}."
+        )
+    if gain is not None and gain.corrected is not None:
+        text.append(
+            f"p {gain.corrected:.4f} after correction, {tuning.measured.blocks if tuning.measured else 0} blocks."
+        )
+    if tuning.back:
+        text.append(f"Put back without loss: {', '.join(tuning.back)}.")
+    text += [
+        f"Code {definition.code}, study {definition.name}; {versions}.",
+        f"Machine: {machine['system']}, {machine['cores']} cores.",
+    ]
+    return text

@@ -1,0 +1,43 @@
+"""The result as settings in TOML that `tobs export --config` takes, with where they came from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tobs.errors import TobsError
+from tobs.host import settings
+from tobs.host.arm import CORE_OWNER
+from tobs.host.plugins import discover
+from tobs.host.resolve import resolve
+from tobs.tuning.definition import differing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from tobs.knobs import Value
+    from tobs.tuning.definition import Definition
+
+
+def render(definition: Definition, values: Mapping[str, Value], origin: Iterable[str]) -> str:
+    """The file's text: `origin` as comments, then the plugins that are on and every knob that is not at its default."""
+    lines = [f"# {line}".rstrip() for told in origin for line in told.splitlines() or [""]]
+    on = " ".join(["baseline", *(f"+{name}" for name in definition.plan.plugins)])
+    lines += ["", f"arm = {json.dumps(on)}"]
+    for owner, own in differing(definition.plan, values).items():
+        lines += ["", "[core]" if owner == CORE_OWNER else f"[plugins.{owner}]"]
+        for name, (knob, value) in own.items():
+            lines.append(f"{name} = {json.dumps(value)}  # default {json.dumps(knob.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def write(file: Path, definition: Definition, values: Mapping[str, Value], origin: Iterable[str]) -> None:
+    """Write the file, whole or not at all. Raises `TobsError` if reading it back would not lead to these settings."""
+    fresh = file.with_name(file.name + ".new")
+    fresh.write_text(render(definition, values, origin), encoding="utf-8")
+    found = discover()
+    read = resolve(found.manifests, settings.load(fresh, environment={}).wanted, found.broken)
+    if read.problems or read.hash != definition.resolve(values).hash:
+        raise TobsError(f"{fresh} does not lead to the settings that were measured", hint="Please report this bug.")
+    fresh.replace(file)

@@ -1,0 +1,82 @@
+"""A search's runs: exports on one scenario seed, each in a fresh process, cut short where that is asked for."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tobs.experiment.launch import PATIENCE, Trial
+from tobs.experiment.trial import STOPPED
+from tobs.tuning.journal import CUT, FAILED, OK
+from tobs.tuning.search import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tobs.experiment.launch import Launch, Result, Truth
+    from tobs.tuning.definition import Definition
+    from tobs.tuning.journal import Asked, Done, Ended
+
+FOLDER = "trials"
+
+
+class Exports:
+    """Runs what a search asks for. The lab is asked for the truth once: all runs have the same seed."""
+
+    def __init__(self, definition: Definition, folder: Path, launch: Launch, done: Iterable[Done]) -> None:
+        """`folder` is the tuning's; `done` are runs of earlier, which tell what a run costs beside its own time."""
+        self._definition = definition
+        self._folder = folder
+        self._launch = launch
+        self._truth: Truth | None = None
+        self._beside = max((_beside(one.seconds, one.measurements.get("wall")) for one in done), default=None)
+
+    def __call__(self, asked: Asked, cut: float | None) -> Told:
+        """See `tobs.tuning.search.Run`."""
+        patience = PATIENCE if cut is None or self._beside is None else min(PATIENCE, cut + self._beside)
+        began = time.perf_counter()
+        result = self._launch(self._trial(asked, patience), self._truth)
+        seconds = time.perf_counter() - began
+        self._truth = result.truth
+        told = Told(_ended(result, seconds, patience), result.invalid, seconds, result.measurements)
+        if told.outcome == OK:
+            self._beside = max(self._beside or 0.0, _beside(seconds, result.measurements.get("wall")))
+        return told
+
+    def _trial(self, asked: Asked, patience: float) -> Trial:
+        definition = self._definition
+        plan = definition.resolve(asked.values)
+        name = f"t{asked.number:03}"
+        labels: dict[str, str | int] = {
+            "tobs.experiment": definition.id,
+            "tobs.run": name,
+            "tobs.arm": definition.arm(asked.values),
+            "tobs.trial": asked.number,
+            "tobs.kind": asked.kind,
+            "tobs.seed": definition.seed,
+            "tobs.plan.hash": plan.hash,
+        }
+        return Trial(
+            folder=self._folder / FOLDER / name,
+            scenario=definition.wanted.scenario,
+            scale=definition.wanted.scale,
+            seed=definition.seed,
+            chat=definition.chat,
+            arm=plan.frozen,
+            plan_hash=plan.hash,
+            labels=labels,
+            patience=patience,
+        )
+
+
+def _beside(seconds: float, wall: float | None) -> float:
+    """Seconds that a run took beside its own time: lab, imports, checks."""
+    return max(0.0, seconds - (wall or seconds))
+
+
+def _ended(result: Result, seconds: float, patience: float) -> Ended:
+    if not result.invalid:
+        return OK
+    stopped = result.facts.get("exit") in {None, STOPPED} and seconds >= patience
+    return CUT if stopped and patience < PATIENCE else FAILED

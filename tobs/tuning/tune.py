@@ -1,0 +1,164 @@
+"""A tuning from its search to the file of its result. Broken off anywhere, the same call goes on."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from tobs.archive.lock import FolderLock
+from tobs.errors import ArchiveError, TobsError, UsageError
+from tobs.experiment.conduct import duration
+from tobs.experiment.launch import launch as launch_export
+from tobs.host import folders
+from tobs.tuning.confirm import BACK_BLOCKS, better, cheapest_first, compare_settings, gain, put_back
+from tobs.tuning.definition import OTHER_SIZE
+from tobs.tuning.journal import OK, Journal, tpe
+from tobs.tuning.ranges import fingerprint
+from tobs.tuning.report import Tuning, origin
+from tobs.tuning.search import Found, Search, search
+from tobs.tuning.settings_file import write
+from tobs.tuning.trials import Exports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tobs.experiment.conduct import Say
+    from tobs.experiment.launch import Launch
+    from tobs.experiment.report import Outcome
+    from tobs.knobs import Value
+    from tobs.tuning.definition import Definition
+    from tobs.tuning.journal import Sampling
+
+NOTE, STUDY, BEST = "tuning.json", "study.journal", "best.toml"
+"""Files in a tuning's folder: whose it is, Optuna's journal, and the result."""
+
+
+def index() -> Path:
+    """Where tunings are kept unless another folder is named."""
+    return folders.state() / "tuning"
+
+
+def tune(
+    definition: Definition, folder: Path, say: Say, launch: Launch = launch_export, sampling: Sampling = tpe
+) -> Tuning:
+    """Search, confirm, simplify, write.
+
+    Raises `UsageError` if the folder holds another tuning, `TobsError` if it is in use or the start cannot be run, and
+    `KeyboardInterrupt` when stopped.
+    """
+    with _claimed(definition, folder):
+        journal = Journal(folder / STUDY, definition.name, definition.wanted.seed, sampling)
+        found = _search(definition, folder, journal, say, launch)
+        tuning = _confirmed(definition, folder, found, journal, say, launch)
+        write(folder / BEST, definition, tuning.values, origin(tuning))
+        if tuning.adopted:
+            _remember(definition, tuning.values)
+        return tuning
+
+
+@contextmanager
+def _claimed(definition: Definition, folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FolderLock(folder)
+    except ArchiveError as error:
+        raise TobsError(str(error), hint="That tuning is running: wait for it, or stop it first.") from None
+    try:
+        note = folder / NOTE
+        kept = json.loads(note.read_text(encoding="utf-8"))["id"] if note.exists() else definition.id
+        if kept != definition.id:
+            hint = "Its scenario, arm, knobs, metric, limits, seed or the code differ: give another folder with -o."
+            raise UsageError(f"{folder} holds another tuning ({kept}; this one is {definition.id})", hint=hint)
+        note.write_text(json.dumps({"id": definition.id, "study": definition.name}), encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _search(definition: Definition, folder: Path, journal: Journal, say: Say, launch: Launch) -> Found:
+    wanted = definition.wanted
+    asked = Search(
+        ranges=definition.ranges,
+        start=definition.start,
+        metric=definition.metric,
+        limits=wanted.limits,
+        trials=wanted.trials,
+        budget=wanted.budget,
+        stall=wanted.stall,
+        winner=None if wanted.file else _last_winner(definition),
+    )
+    done = journal.done()
+    if done:
+        say(f"going on after {len(done)} trials in {folder}")
+    say(f"{len(definition.ranges)} knobs of {definition.arm(definition.start)}, on {wanted.scenario}")
+    found = search(asked, journal, Exports(definition, folder, launch, done), say)
+    say(f"the search ended: {found.why}")
+    return found
+
+
+def _confirmed(
+    definition: Definition, folder: Path, found: Found, journal: Journal, say: Say, launch: Launch
+) -> Tuning:
+    """The best of the search against the start, then the same with what does not matter put back."""
+    start, blocks = definition.start, definition.wanted.blocks
+    finalists = [dict(one.values) for one in found.finalists]
+    if not finalists:
+        return Tuning(definition, folder, found, start)
+
+    def against(settings: list[Mapping[str, Value]], phase: str, blocks: int) -> Outcome:
+        return compare_settings(definition, settings, phase, blocks, folder, say, launch)
+
+    runs = (len(finalists) + 1) * (blocks + 1)
+    say(f"confirming the best {len(finalists)}: {runs} runs, about {duration(runs * OTHER_SIZE * _usual(found))}")
+    first = against([start, *finalists], "confirm", blocks)
+    chosen = better(first, definition.wanted.limits)
+    if chosen is None:
+        return Tuning(definition, folder, found, start, first)
+    winner = finalists[chosen.arm - 1]
+
+    def measured(current: dict[str, Value], simpler: dict[str, Value]) -> float | None:
+        back = [name for name in current if current[name] != simpler[name]]
+        say(f"putting back {', '.join(back)}")
+        return gain(against([current, simpler], "put back", min(blocks, BACK_BLOCKS)))
+
+    order = cheapest_first(definition, winner, journal.importances())
+    simple = put_back(winner, start, order, measured)
+    if simple != winner:
+        say("confirming what is left")
+        last = against([start, simple], "confirm the simpler", blocks)
+        again = better(last, definition.wanted.limits)
+        if again is not None:
+            return Tuning(definition, folder, found, simple, first, again, last, _names(winner, simple))
+    return Tuning(definition, folder, found, winner, first, chosen)
+
+
+def _usual(found: Found) -> float:
+    """Seconds that a good run of the search took."""
+    took = sorted(one.seconds for one in found.trials if one.outcome == OK)
+    return took[len(took) // 2]
+
+
+def _names(winner: Mapping[str, Value], simple: Mapping[str, Value]) -> tuple[str, ...]:
+    return tuple(name for name in winner if winner[name] != simple[name])
+
+
+def _place(definition: Definition) -> Path:
+    """Where the last winner of this space is kept."""
+    return index() / "winners" / f"{fingerprint(definition.ranges)}-{definition.metric.name}.json"
+
+
+def _last_winner(definition: Definition) -> dict[str, Value] | None:
+    """What won in this space before, on whatever scenario; None if nothing did, or the space cannot hold it."""
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        kept = json.loads(_place(definition).read_text(encoding="utf-8"))
+        if all(one.holds(kept.get(one.name)) for one in definition.ranges) and kept != dict(definition.start):
+            return {one.name: kept[one.name] for one in definition.ranges}
+    return None
+
+
+def _remember(definition: Definition, values: Mapping[str, Value]) -> None:
+    with suppress(OSError):  # a state folder that cannot be written costs the next tuning a hint, not this one
+        _place(definition).parent.mkdir(parents=True, exist_ok=True)
+        _place(definition).write_text(json.dumps(dict(values)), encoding="utf-8")
