@@ -75,7 +75,7 @@ class Knob:
         if kind is bool:
             if isinstance(given, bool):
                 return given
-            word = str(given).lower()
+            word = str(given).strip().lower()
             if word in _TRUE | _FALSE:
                 return word in _TRUE
         elif kind is str:

@@ -55,11 +55,12 @@ def cost(values: Mapping[str, Value]) -> float:
 
 @dataclass
 class Runs:
-    """Runs of the synthetic objective, all of them kept. `failing` and `breaking` say which settings do what."""
+    """Runs of the synthetic objective, all of them kept; `steep` makes bad settings worse, `drift` every next run."""
 
     seed: int = 0
     noise: float = NOISE
     drift: float = 0.0
+    steep: float = 1.0
     asked: list[Asked] = field(default_factory=list)
     cuts: list[float | None] = field(default_factory=list)
 
@@ -67,18 +68,22 @@ class Runs:
         self.asked.append(asked)
         self.cuts.append(cut)
         noise = random.Random(f"{self.seed}/{len(self.asked)}").gauss(0, self.noise)
-        wall = cost(asked.values) * math.exp(noise + self.drift * len(self.asked))
+        wall = self.true(asked) * math.exp(noise + self.drift * len(self.asked))
         if self.fails(asked):
             return Told(FAILED, "its archive differs from the lab's truth", wall)
         if cut is not None and wall > cut:
             return Told(CUT, f"did not end within {cut:.1f} s", cut)
         return Told(OK, "", wall, self.measured(asked, wall))
 
-    def fails(self, asked: Asked) -> bool:
+    def true(self, asked: Asked) -> float:
+        """Seconds without noise and drift."""
+        return 10 * math.pow(cost(asked.values) / 10, self.steep)
+
+    def fails(self, asked: Asked) -> bool:  # noqa: ARG002 - for others to say
         """Whether these settings lose a message."""
         return False
 
-    def measured(self, asked: Asked, wall: float) -> dict[str, float]:
+    def measured(self, asked: Asked, wall: float) -> dict[str, float]:  # noqa: ARG002 - likewise
         """What the run's metrics say."""
         return {"wall": wall, "peak_rss": 50e6, "flood_seconds": 0.0, "requests": 100.0, "errors": 0.0}
 

@@ -73,7 +73,10 @@ def test_numbers_are_tried_with_few_digits_and_stay_inside() -> None:
 
 def test_knobs_are_named_as_in_an_arm() -> None:
     core = Dimension("core.connections", "int", 4, 1, 16)
-    assert [one.name for one in only([*DIMENSIONS, core], ["connections", "b.depth"])] == ["b.depth", "core.connections"]
+    assert [one.name for one in only([*DIMENSIONS, core], ["connections", "b.depth"])] == [
+        "b.depth",
+        "core.connections",
+    ]
     assert only(DIMENSIONS, []) == DIMENSIONS
     with pytest.raises(UsageError, match=r"core\.nothing is no knob that can be tuned here"):
         only(DIMENSIONS, ["nothing"])
@@ -84,5 +87,5 @@ def test_knobs_are_named_as_in_an_arm() -> None:
 def test_the_fingerprint_tells_spaces_apart() -> None:
     whole = begin(DIMENSIONS, START)
     assert fingerprint(whole) == fingerprint(begin(DIMENSIONS, START))
-    others = [begin(DIMENSIONS[:-1], START), begin(DIMENSIONS, {**START, "a.queue": 9})]
+    others = [begin(DIMENSIONS[:-1], START), begin(DIMENSIONS, {**START, "c.gain": 0.06})]
     assert len({fingerprint(whole), *map(fingerprint, others)}) == 3

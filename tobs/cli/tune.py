@@ -44,13 +44,14 @@ def tune(
         list[str] | None, typer.Option("--knob", metavar="NAME", help="Tune only this knob; repeatable.")
     ] = None,
     max_rss: Annotated[
-        float | None, typer.Option("--max-rss", metavar="MB", help="Most memory a run may take.")
+        float | None, typer.Option("--max-rss", min=1, metavar="MB", help="Most memory a run may take.")
     ] = None,
     max_flood_seconds: Annotated[
-        float | None, typer.Option("--max-flood-seconds", metavar="S", help="Most flood waits a run may have.")
+        float | None, typer.Option("--max-flood-seconds", min=0, metavar="S", help="Most flood waits a run may have.")
     ] = None,
     max_error_share: Annotated[
-        float, typer.Option("--max-error-share", metavar="SHARE", help="Most lost requests, as a share of all.")
+        float,
+        typer.Option("--max-error-share", min=0, max=1, metavar="SHARE", help="Most lost requests, as a share of all."),
     ] = 0.05,
     folder: Annotated[
         Path | None,

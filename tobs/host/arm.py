@@ -94,7 +94,7 @@ def parse_setting(text: str, *, origin: str) -> Setting:
     if not equals or not name.strip():
         raise UsageError(f"{origin}: write KNOB=VALUE or PLUGIN.KNOB=VALUE", hint="For example --set connections=8.")
     owner, dot, knob = name.strip().partition(".")
-    return Setting(owner if dot else CORE_OWNER, knob if dot else owner, value.strip(), origin)
+    return Setting(owner if dot else CORE_OWNER, knob if dot else owner, value, origin)
 
 
 def written(value: object) -> str:

@@ -15,6 +15,7 @@ from telethon.tl import types
 from telethon.tl.tlobject import TLObject
 
 from tobs.ports import Batch, MediaRef, MessageRow, PeerRow
+from tobs.telegram.reading import MessageEmpty, MessageService
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,9 +72,8 @@ class Normaliser:
         rows: list[MessageRow] = []
         media: list[MediaRef] = []
         for message in page.messages:
-            if isinstance(message, types.MessageEmpty):
+            if isinstance(message, MessageEmpty):
                 continue
-            service = isinstance(message, types.MessageService)
             reply = message.reply_to
             reply_to = topic = None
             if isinstance(reply, types.MessageReplyHeader):
@@ -83,15 +83,16 @@ class Normaliser:
             sender = marked(message.from_id) if message.from_id is not None else None
             if sender is None:
                 sender = self.me if chat.kind == "user" and message.out else chat_id
-            edited = message.edit_date
-            rows.append(
-                MessageRow(
-                    chat_id,
-                    message.id,
-                    message.date.isoformat(),
-                    sender,
-                    "" if service else message.message or "",
-                    "service" if service else "message",
+            head = (chat_id, message.id, message.date.isoformat(), sender)
+            if isinstance(message, MessageService):
+                row = MessageRow(*head, "", "service", reply_to, None, topic, None, None, None, encode(message))
+                ref = reference(chat_id, message)
+            else:
+                edited = message.edit_date
+                row = MessageRow(
+                    *head,
+                    message.message or "",
+                    "message",
                     reply_to,
                     message.grouped_id,
                     topic,
@@ -100,11 +101,10 @@ class Normaliser:
                     message.forwards,
                     encode(message),
                 )
-            )
-            if service or message.media is not None:
-                ref = reference(chat_id, message)
-                if ref is not None:
-                    media.append(ref)
+                ref = None if message.media is None else reference(chat_id, message)
+            rows.append(row)
+            if ref is not None:
+                media.append(ref)
         return Batch(chat_id, page.span, rows, media, self._fresh(page.peers))
 
     def _fresh(self, peers: Iterable[Any]) -> list[PeerRow]:
@@ -139,7 +139,7 @@ def peer_row(row_id: int, peer: Any) -> PeerRow:
 def references(chat_id: int, messages: Iterable[Any]) -> Iterator[MediaRef]:
     """The files of some messages."""
     for message in messages:
-        if not isinstance(message, types.MessageEmpty):
+        if not isinstance(message, MessageEmpty):
             ref = reference(chat_id, message)
             if ref is not None:
                 yield ref
@@ -147,14 +147,15 @@ def references(chat_id: int, messages: Iterable[Any]) -> Iterator[MediaRef]:
 
 def reference(chat_id: int, message: Any) -> MediaRef | None:
     """The file that a message carries, or that a service message sets as the chat's photo."""
+    if isinstance(message, MessageService):
+        action = message.action
+        changed = isinstance(action, types.MessageActionChatEditPhoto)
+        return _photo(chat_id, message.id, action.photo) if changed else None
     media = message.media
     if isinstance(media, types.MessageMediaPhoto):
         return _photo(chat_id, message.id, media.photo)
     if isinstance(media, types.MessageMediaDocument):
         return _document(chat_id, message.id, media.document)
-    action = message.action
-    if isinstance(action, types.MessageActionChatEditPhoto):
-        return _photo(chat_id, message.id, action.photo)
     return None
 
 

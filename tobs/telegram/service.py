@@ -17,6 +17,7 @@ from tobs.engine.spans import NEWEST
 from tobs.errors import ConnectError, LostError, RpcError
 from tobs.ports import PAGE, Batch, Call, Page, Span, Traffic
 from tobs.telegram.normalise import Normaliser, references
+from tobs.telegram.reading import read
 from tobs.telegram.sender import LOGIN_AGAIN, open_sender
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 def _sized(reader: Any) -> Any:
     """The answer in a reply, knowing its length on the wire."""
-    answer = reader.tgread_object()
-    answer.wire_size = reader.tell_position()
+    data = reader.get_bytes()
+    answer = read(data)
+    answer.wire_size = len(data)
     return answer
 
 
