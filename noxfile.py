@@ -95,6 +95,13 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def campaign(session: nox.Session) -> None:
+    """The tests that need minutes of real runs."""
+    install(session)
+    session.run("pytest", "-m", "campaign", "--timeout", "900", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks, one after the other; each prints one JSON value."""
     install(session)

@@ -17,6 +17,9 @@ import pytest
 from tests.experiment.plugins.cheats import NAMES
 from tests.experiment.scenarios import FIRST, SECOND, TINY, defined
 from tobs.errors import TobsError
+from tobs.experiment import report
+from tobs.experiment.conduct import conduct
+from tobs.experiment.definition import Wanted, define
 from tobs.experiment.launch import ARCHIVE, METRICS, RUN, STATE, WORK, Trial, launch
 from tobs.experiment.metrics import METRICS as BY_NAME
 from tobs.telemetry import read
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+FAR = str(Path(__file__).parent / "scenarios" / "far.toml")
 CHEATS = Path(__file__).parent / "plugins" / "cheats.py"
 
 
@@ -198,3 +202,15 @@ def _measured(state: Path, site: Path) -> list[dict[str, Any]]:
     out, _ = tobs("runs", "--json", site=site, state=state).communicate(timeout=60)
     (experiment,) = json.loads(out)["experiments"]
     return [run for run in experiment["runs"] if run["kind"] == "measured" and not run["abandoned"]]
+
+
+@pytest.mark.campaign
+@pytest.mark.usefixtures("cheats")
+def test_a_plugin_that_costs_a_tenth_is_found_in_real_runs(tmp_path: Path) -> None:
+    wanted = Wanted(
+        "costly", FAR, ("baseline", "baseline +costly"), ("wall",), scale=1.0, seed=3, blocks=10, patience=60.0
+    )
+    outcome = conduct(define(wanted), tmp_path / "out", lambda _: None)
+    (found,) = report.as_json(outcome)["arms"]
+    assert found["verdict"] == "worse", found["words"]
+    assert found["invalid"] == 0

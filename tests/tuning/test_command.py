@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from tobs.cli.main import app
 from tobs.telemetry import read
+from tobs.tuning import search
 from tobs.tuning.definition import Wanted, define
 from tobs.tuning.report import as_json
 from tobs.tuning.tune import BEST, tune
@@ -20,8 +21,9 @@ TINY = str(ROOT / "tests" / "experiment" / "scenarios" / "tiny.toml")
 FAR = str(Path(__file__).parent / "scenarios" / "far.toml")
 
 
-def test_a_real_one_on_the_lab(tmp_path: Path) -> None:
+def test_a_real_one_on_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three trials and one block: enough to see that more pages at once are faster, too few to prove it."""
+    monkeypatch.setattr(search, "FINALISTS", 1)
     said: list[str] = []
     arm = "baseline +async_pipeline async_pipeline.depth=1"
     definition = define(Wanted(FAR, arm=arm, knobs=("async_pipeline.depth",), trials=3, blocks=1))

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.tuning.synthetic import START, Runs, searched, wanted
-from tobs.tuning.journal import PROPOSED, Journal
+from tobs.tuning.journal import PROPOSED, WINNER, Journal
 from tobs.tuning.journal import START as FIRST
 from tobs.tuning.search import search
 
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
+@dataclass
 class Interrupted(Runs):
-    """Ctrl+C in the sixth run."""
+    """Ctrl+C after so many runs."""
+
+    after: int = 5
 
     def __call__(self, asked: Asked, cut: float | None) -> Told:
-        if len(self.asked) == 5:
+        if len(self.asked) == self.after:
             raise KeyboardInterrupt
         return super().__call__(asked, cut)
 
@@ -42,6 +46,16 @@ def test_interrupted_it_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> No
     assert [one.values for one in parts.trials] == [one.values for one in whole.trials]
     assert [one.kind for one in parts.trials] == [one.kind for one in whole.trials]
     assert len(first.asked) + len(rest.asked) == len(whole.trials), "nothing is run twice"
+
+
+def test_a_start_that_was_interrupted_still_comes_first(tmp_path: Path) -> None:
+    what = wanted(trials=4, winner={**START, "b.order": "small", "b.together": True})
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path, what, Interrupted(after=0))
+    runs = Runs(noise=0.0, steep=4.0)
+    found = searched(tmp_path, what, runs)
+    assert [one.kind for one in found.trials[:3]] == [FIRST, WINNER, PROPOSED]
+    assert runs.cuts[0] is None
 
 
 KILLED = """

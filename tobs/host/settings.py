@@ -35,6 +35,7 @@ CORE = (
         low=1,
         high=600,
         unit="s",
+        tune=False,
     ),
     Knob("retries", 5, "Further attempts after a lost one.", low=0, high=100, tune=False),
     Knob("retry_pause", 1.0, "Pause between two attempts.", low=0, high=60, unit="s", tune=False),

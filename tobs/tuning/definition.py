@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tobs.errors import UsageError
@@ -130,7 +131,7 @@ def define(wanted: Wanted) -> Definition:
         metric=metric,
         chat=f"@{scenario.dataset.username}",
         code=code,
-        facts={"machine": surroundings.machine(), "versions": surroundings.versions()},
+        facts={"machine": surroundings.machine(), "versions": {**surroundings.versions(), "optuna": version("optuna")}},
     )
 
 

@@ -156,11 +156,13 @@ def lines(tuning: Tuning) -> list[str]:
     text = [f"{_summary(tuning)}; stopped: {found.why}"]
     values = [f"start {human(one.measurements.get(metric.name), metric.unit)}" for one in found.starts[:1]]
     if best is not None:
-        values.append(f"best trial {human(best.measurements.get(metric.name), metric.unit)}, not yet confirmed")
+        values.append(
+            f"best trial {human(best.measurements.get(metric.name), metric.unit)} (chosen for it, so inflated)"
+        )
     text += [f"{metric.name}: {'; '.join(values)}", tuning.verdict()]
     text += [f"  {name}: {change['from']} -> {change['to']}" for name, change in _changed(tuning).items()]
     if tuning.back:
-        text.append(f"put back, since they cost at most a hundredth there: {', '.join(tuning.back)}")
+        text.append(f"put back to the start, since that costs at most a hundredth: {', '.join(tuning.back)}")
     text += [f"warning: {warning}" for warning in tuning.warnings()]
     return [*text, f"arm: {definition.arm(tuning.values)}", f"everything lies in {tuning.folder}"]
 
@@ -187,7 +189,7 @@ def origin(tuning: Tuning) -> list[str]:
     text = [
         f"{begin}, {datetime.now(UTC).date().isoformat()}.",
         f"{_summary(tuning)}, seed {wanted.seed}.",
-        f"{tuning.verdict()[0].upper()}{tuning.verdict()[1:]}.",
+        f"Result: {tuning.verdict()}.",
         f"Began with: {definition.arm(definition.start)}",
     ]
     if tuning.measured is not None:
@@ -199,7 +201,7 @@ def origin(tuning: Tuning) -> list[str]:
             f"p {gain.corrected:.4f} after correction, {tuning.measured.blocks if tuning.measured else 0} blocks."
         )
     if tuning.back:
-        text.append(f"Put back without loss: {', '.join(tuning.back)}.")
+        text.append(f"Put back to the start, since that costs at most a hundredth: {', '.join(tuning.back)}.")
     text += [
         f"Code {definition.code}, study {definition.name}; {versions}.",
         f"Machine: {machine['system']}, {machine['cores']} cores.",

@@ -130,7 +130,7 @@ def search(wanted: Search, journal: Journal, run: Run, say: Callable[[str], None
         _line_up(wanted, journal, done)
         ranges = widen(wanted.ranges, [one.values for one in bests(done)])
         asked = journal.ask(ranges)
-        told = run(asked, _cut(wanted, done))
+        told = run(asked, _cut(wanted, asked, done))
         this = _judged(wanted, asked, told, done)
         if this is None:
             journal.give_up(asked.number)
@@ -148,7 +148,7 @@ def _line_up(wanted: Search, journal: Journal, done: Sequence[Done]) -> None:
     kinds = journal.kinds()
     if START not in kinds:
         journal.enqueue(wanted.start, START)
-    if wanted.winner is not None and WINNER not in kinds:
+    if done and wanted.winner is not None and WINNER not in kinds:
         journal.enqueue(wanted.winner, WINNER)
     since = [one.kind for one in done]
     last = max((place for place, kind in enumerate(since) if kind in {START, CONTROL}), default=None)
@@ -163,8 +163,10 @@ def _best(done: Sequence[Done]) -> Done | None:
     return min(ended, key=lambda one: (not one.feasible, one.objective), default=None)
 
 
-def _cut(wanted: Search, done: Sequence[Done]) -> float | None:
-    best = _best(done)
+def _cut(wanted: Search, asked: Asked, done: Sequence[Done]) -> float | None:
+    """When a run may be stopped. A control has the start's own time, however much better the best has become."""
+    known = [one for one in done if one.kind == START] if asked.kind in {START, CONTROL} else done
+    best = _best(known)
     if best is None or wanted.metric.name not in TIMED:
         return None
     return CUT_AT * best.measurements["wall"] if "wall" in best.measurements else None

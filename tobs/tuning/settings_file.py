@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from tobs.errors import TobsError
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
     from tobs.knobs import Value
     from tobs.tuning.definition import Definition
 
+WIDTH = 110
+"""Most characters of a line of a comment."""
+
 
 def render(definition: Definition, values: Mapping[str, Value], origin: Iterable[str]) -> str:
     """The file's text: `origin` as comments, then the plugins that are on and every knob that is not at its default."""
-    lines = [f"# {line}".rstrip() for told in origin for line in told.splitlines() or [""]]
+    lines = [
+        f"# {line}" for told in origin for line in wrap(told, WIDTH, break_long_words=False, break_on_hyphens=False)
+    ]
     on = " ".join(["baseline", *(f"+{name}" for name in definition.plan.plugins)])
     lines += ["", f"arm = {json.dumps(on)}"]
     for owner, own in differing(definition.plan, values).items():

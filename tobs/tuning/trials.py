@@ -39,10 +39,11 @@ class Exports:
         result = self._launch(self._trial(asked, patience), self._truth)
         seconds = time.perf_counter() - began
         self._truth = result.truth
-        told = Told(_ended(result, seconds, patience), result.invalid, seconds, result.measurements)
-        if told.outcome == OK:
+        ended = _ended(result, seconds, patience)
+        if ended == OK:
             self._beside = max(self._beside or 0.0, _beside(seconds, result.measurements.get("wall")))
-        return told
+        why = f"it took more than {patience:.1f} s" if ended == CUT else result.invalid
+        return Told(ended, why, seconds, result.measurements)
 
     def _trial(self, asked: Asked, patience: float) -> Trial:
         definition = self._definition

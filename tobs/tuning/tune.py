@@ -13,7 +13,7 @@ from tobs.experiment.launch import launch as launch_export
 from tobs.host import folders
 from tobs.tuning.confirm import BACK_BLOCKS, better, cheapest_first, compare_settings, gain, put_back
 from tobs.tuning.definition import OTHER_SIZE
-from tobs.tuning.journal import OK, Journal, tpe
+from tobs.tuning.journal import Journal, tpe
 from tobs.tuning.ranges import fingerprint
 from tobs.tuning.report import Tuning, origin
 from tobs.tuning.search import Found, Search, search
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tobs.experiment.report import Outcome
     from tobs.knobs import Value
     from tobs.tuning.definition import Definition
-    from tobs.tuning.journal import Sampling
+    from tobs.tuning.journal import Done, Sampling
 
 NOTE, STUDY, BEST = "tuning.json", "study.journal", "best.toml"
 """Files in a tuning's folder: whose it is, Optuna's journal, and the result."""
@@ -111,7 +111,8 @@ def _confirmed(
         return compare_settings(definition, settings, phase, blocks, folder, say, launch)
 
     runs = (len(finalists) + 1) * (blocks + 1)
-    say(f"confirming the best {len(finalists)}: {runs} runs, about {duration(runs * OTHER_SIZE * _usual(found))}")
+    took = (blocks + 1) * sum(_larger(one) for one in [found.starts[0], *found.finalists])
+    say(f"confirming the best {len(finalists)}: {runs} runs, about {duration(took)}; then knobs are put back")
     first = against([start, *finalists], "confirm", blocks)
     chosen = better(first, definition.wanted.limits)
     if chosen is None:
@@ -134,10 +135,9 @@ def _confirmed(
     return Tuning(definition, folder, found, winner, first, chosen)
 
 
-def _usual(found: Found) -> float:
-    """Seconds that a good run of the search took."""
-    took = sorted(one.seconds for one in found.trials if one.outcome == OK)
-    return took[len(took) // 2]
+def _larger(one: Done) -> float:
+    """Seconds that a run like this one takes at the confirmation's size: what is beside its own time does not grow."""
+    return one.seconds + (OTHER_SIZE - 1) * one.measurements.get("wall", one.seconds)
 
 
 def _names(winner: Mapping[str, Value], simple: Mapping[str, Value]) -> tuple[str, ...]:

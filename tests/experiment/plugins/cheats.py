@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tobs.api import Manifest, Part, hook
+from tobs.api import InvokeBand, Manifest, Part, hook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,21 +17,24 @@ if TYPE_CHECKING:
 
     from tobs.api import Batch, MediaRef, Settled, Sink, Write
 
+SLOTS = frozenset({"write", "parts", "disk"})
 NAMES = {
     "forgetful": "tobs_write",
     "flipping": "tobs_parts",
     "scribbling": "tobs_disk",
     "stopping": "tobs_write",
     "stuck": "tobs_write",
+    "costly": "tobs_invoke",
 }
 
 
 def _manifest(name: str) -> Manifest:
-    slot = NAMES[name].removeprefix("tobs_")
-    return Manifest(name, "Cheats.", f"cheats:{name.title()}", provides=(slot,), default=False)
+    port = NAMES[name].removeprefix("tobs_")
+    filled = (port,) if port in SLOTS else ()
+    return Manifest(name, "Cheats.", f"cheats:{name.title()}", provides=filled, default=False)
 
 
-forgetful, flipping, scribbling, stopping, stuck = (_manifest(name) for name in NAMES)
+forgetful, flipping, scribbling, stopping, stuck, costly = (_manifest(name) for name in NAMES)
 
 
 class Kept:
@@ -139,3 +143,23 @@ class Stuck:
     @hook
     def tobs_write(self, write: Write) -> Write:
         return Hangs(write)
+
+
+class Costly:
+    """Does all it should, and makes every request take a tenth longer."""
+
+    def __init__(self, knobs: dict[str, Any]) -> None:
+        """No knobs."""
+
+    @hook
+    def tobs_invoke(self) -> tuple[InvokeBand, Any]:
+        def layer(inner: Any) -> Any:
+            async def invoke(call: Any) -> Any:
+                began = time.perf_counter()
+                answer = await inner(call)
+                await asyncio.sleep((time.perf_counter() - began) / 10)
+                return answer
+
+            return invoke
+
+        return InvokeBand.SESSION, layer
