@@ -21,7 +21,7 @@ AGAIN_WITHIN = 600.0
 DOUBLINGS = 4
 """How often X is doubled at most."""
 
-REACTION = 0.25
+REACTION = 0.05
 """Seconds a client has to read a delivered refusal, before what it sends counts as sent during the wait: on
 loopback a busy client has replies in its socket that it has not seen yet."""
 
