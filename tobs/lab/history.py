@@ -34,7 +34,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message: serialized, with the bare ids of users and chats that it names and its file's id or 0."""
+    """One message: serialized, with the bare ids of users and chats that it names and its file's id or 0.
+
+    `thread` is the root of the thread that it stands in (a forum topic's id, or the channel post's copy that it
+    comments on), 0 for none; `marks` says what it is in bits of `tobs.lab.marks`.
+    """
 
     id: int
     date: int
@@ -42,6 +46,8 @@ class Entry:
     users: tuple[int, ...]
     chats: tuple[int, ...]
     file_id: int
+    thread: int = 0
+    marks: int = 0
 
 
 class History:
@@ -145,6 +151,15 @@ class History:
         return self.count - 1 - at if found else None
 
 
-def entry_of(message: Any, date: int, users: tuple[int, ...], chats: tuple[int, ...], file_id: int) -> Entry:
+def entry_of(
+    message: Any,
+    date: int,
+    users: tuple[int, ...],
+    chats: tuple[int, ...],
+    file_id: int,
+    *,
+    thread: int = 0,
+    marks: int = 0,
+) -> Entry:
     """`message` serialized, ready for a history."""
-    return Entry(message.id, date, bytes(message), users, chats, file_id)
+    return Entry(message.id, date, bytes(message), users, chats, file_id, thread, marks)

@@ -36,6 +36,10 @@ class Table:
         """Whether the table gives `key`."""
         return key in self._values
 
+    def given(self, key: str) -> Any:
+        """The value of `key` as it stands in the file, unchecked and still to be read; None where it is absent."""
+        return self._values.get(key)
+
     def number(self, key: str, default: float | None, *, low: float, high: float, above: bool = False) -> float:
         """A number in [low, high], with `above` (low, high]; `default` None: it must be given."""
         value = self._get(key)
@@ -67,6 +71,15 @@ class Table:
         """A whole number in [low, high], or None where the key is absent."""
         return self.whole(key, None, low=low, high=high) if self.has(key) else None
 
+    def switch(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self._get(key)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self.fail(key, "true or false")
+        return value
+
     def word(self, key: str, default: str, *, of: Iterable[str] = ()) -> str:
         """A string that is not empty, one `of` the given words if there are any."""
         words = tuple(of)
@@ -89,6 +102,17 @@ class Table:
         if not low <= first <= second <= high:
             raise self.fail(key, allowed)
         return first, second
+
+    def span(self, key: str, default: tuple[float, float], *, low: float, high: float) -> tuple[float, float]:
+        """Two numbers in [low, high], the first not above the second."""
+        value = self._get(key)
+        if value is None:
+            return default
+        ends = value if isinstance(value, list) and len(value) == 2 else [None, None]
+        first, second = (e if isinstance(e, int | float) and not isinstance(e, bool) else math.nan for e in ends)
+        if not low <= first <= second <= high:
+            raise self.fail(key, f"two numbers [low, high] from {low:g} to {high:g}")
+        return float(first), float(second)
 
     def table(self, key: str) -> Table:
         """The table under `key`, empty where it is absent."""
