@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from tobs.errors import TobsError, UsageError
 from tobs.experiment.compare import BETTER, IMMATERIAL, REFUSED, WORSE
 from tobs.experiment.conduct import conduct
 from tobs.experiment.definition import Prepare, define
-from tobs.experiment.launch import WORK, Result, Trial, Truth
+from tobs.experiment.launch import METRICS, WORK, Result, Trial, Truth
 from tobs.experiment.report import aligned, as_json, lines, table
 from tobs.experiment.store import FILE, listed
 from tobs.experiment.synthetic import Noise, SyntheticRuns
+from tobs.telemetry import names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -248,3 +250,32 @@ def test_an_arm_against_itself_tests_the_machine(tmp_path: Path) -> None:
 
     favouring = conduct(defined(FIRST, FIRST, blocks=60), tmp_path / "favouring", silent, second_is_slower)
     assert "6 of 6 experiments found an effect where there is none" in favouring.warnings()
+
+
+def otlp_line(seconds: float, requests: int) -> str:
+    """One export of a run, as short as can be."""
+
+    def point(value: float) -> dict[str, object]:
+        return {"dataPoints": [{"asDouble": value, "attributes": []}]}
+
+    metrics = [
+        {"name": names.RUN_DURATION, "gauge": point(seconds)},
+        {"name": names.REQUESTS, "sum": point(requests)},
+    ]
+    return json.dumps({"resourceMetrics": [{"resource": {}, "scopeMetrics": [{"metrics": metrics}]}]}) + "\n"
+
+
+def test_a_metric_asked_for_afterwards_is_read_from_what_the_runs_left(tmp_path: Path) -> None:
+    def leaving_metrics(trial: Trial, truth: Truth | None = None) -> Result:
+        result = SyntheticRuns({}, noise=QUIET)(trial, truth)
+        trial.folder.mkdir(parents=True)
+        requests = 50 if trial.folder.name.endswith("a0") else 25
+        (trial.folder / METRICS).write_text(otlp_line(result.measurements["wall"], requests))
+        return result
+
+    conduct(defined(blocks=6), tmp_path / "x", silent, leaving_metrics)
+    asked = "tobs.requests:down"
+    later = conduct(defined(blocks=6, metrics=("wall", asked)), tmp_path / "x", silent, leaving_metrics)
+    (one,) = later.comparisons()[asked]
+    assert one.ratio == pytest.approx(2)
+    assert as_json(later)["arms"][0]["metrics"][asked]["blocks"] == 6

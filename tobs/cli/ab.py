@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from tobs.experiment.definition import Definition, Wanted
     from tobs.experiment.report import Outcome
 
+SELF_TEST_BLOCKS = 1000
+"""A hundred experiments of ten blocks."""
+SELF_TEST_SCALE = 0.1
+
 
 def ab(
     what: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="FILE | ARM ARM…", help="An A/B file or a shipped one's name; or arms, quoted."),
-    ],
-    scenario: Annotated[
-        str | None, typer.Option("--scenario", "-s", metavar="S", help="A shipped scenario's name, or a path.")
+    ] = None,
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Option("--scenario", "-s", metavar="S", help="A shipped scenario's name, or a path; repeatable."),
     ] = None,
     scale: Annotated[float | None, typer.Option("--scale", help="Multiply the scenario's messages and files.")] = None,
     blocks: Annotated[
@@ -41,48 +46,77 @@ def ab(
         Path | None,
         typer.Option("--output", "--resume", "-o", metavar="DIR", help="Where everything goes, and goes on from."),
     ] = None,
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test", help="The arm (default: baseline) against itself: does this machine see effects?"),
+    ] = False,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option("--fail-if", metavar="CONDITION", help="Exit 1 if an arm meets it: 'ratio<0.95'; repeatable."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare arms on a local Telegram: paired, in randomized blocks, with an interval, and only on equal archives.
 
     An arm is `baseline`, `default` or `all`, then `+plugin`, `-plugin`, `plugin.knob=value`. A ratio is a speed-up over
-    the first arm. Ctrl+C at any moment; the same command goes on. Exit code 3: some runs were invalid.
+    the first arm. Ctrl+C at any moment; the same command goes on. Exit code 1: a condition of --fail-if holds; 3: some
+    runs were invalid.
 
     Example: tobs ab baseline 'baseline +async_pipeline' --scenario text_far
     """
+    from tobs.experiment.condition import parse_condition
     from tobs.experiment.definition import define
+    from tobs.experiment.report import together
 
     signal.signal(signal.SIGTERM, _interrupt)
-    wanted = [_changed(one, scale, blocks, metrics, seed) for one in _asked(what, scenario)]
+    asked = _against_itself(what or [], scenarios) if self_test else _asked(what or [], scenarios)
+    wanted = [_changed(one, scale, blocks, metrics, seed) for one in asked]
     definitions = [define(one) for one in wanted]
+    compared = [metric.name for metric in definitions[0].metrics]
+    conditions = [parse_condition(text, compared) for text in fail_if or ()]
     outcomes = [_conducted(one, _folder(one, folder, several=len(definitions) > 1)) for one in definitions]
     sound = all(outcome.sound for outcome in outcomes)
+    told = together(outcomes)
+    failures = [words for condition in conditions for words in condition.failures(told["arms"])]
     if as_json:
-        from tobs.experiment.report import as_json as told
-        from tobs.experiment.report import together
-
-        answer(ok=sound, **together([told(outcome) for outcome in outcomes]))
+        answer(ok=sound and not failures, failures=failures, **told)
     else:
-        for outcome in outcomes:
-            _show(outcome)
-    if not sound:
+        _tell(outcomes, failures)
+    if failures:
+        raise typer.Exit(1)
+    alarms = [tested for outcome in outcomes if (tested := outcome.self_test()) and not tested.sound]
+    if not sound or alarms:
         raise typer.Exit(INCOMPLETE)
 
 
-def _asked(what: list[str], scenario: str | None) -> list[Wanted]:
+def _asked(what: list[str], scenarios: list[str] | None) -> list[Wanted]:
     """The experiments that the words mean."""
     from tobs.experiment.ab_file import find, load, shipped
     from tobs.experiment.definition import Wanted
 
+    if not what:
+        raise UsageError("what is to be compared?", hint=f"Give arms, or a file: {', '.join(shipped()) or 'none'}.")
     file = find(what[0]) if len(what) == 1 else None
     if file is not None:
         found = load(file)
-        return found if scenario is None else [replace(found[0], scenario=scenario)]
+        return found if not scenarios else [replace(found[0], scenario=scenario) for scenario in scenarios]
     if len(what) == 1 and what[0].split()[0:1] not in (["baseline"], ["default"], ["all"]):
         raise UsageError(f"there is no A/B file {what[0]!r}", hint=f"Shipped: {', '.join(shipped()) or 'none'}.")
-    if scenario is None:
+    if not scenarios:
         raise UsageError("which scenario?", hint="Name one with --scenario, for example text_far.")
-    return [Wanted("ab", scenario, tuple(what))]
+    return [Wanted("ab", scenario, tuple(what)) for scenario in scenarios]
+
+
+def _against_itself(what: list[str], scenarios: list[str] | None) -> list[Wanted]:
+    """An arm twice, for a hundred experiments of ten blocks, on the cheapest work there is unless another is named."""
+    from tobs.experiment.definition import Wanted
+
+    if len(what) > 1:
+        raise UsageError("a self-test is of one arm", hint="Leave out all but one: the arm is compared with itself.")
+    arm = what[0] if what else "baseline"
+    given = scenarios or ["text_loopback"]
+    scale = 1.0 if scenarios else SELF_TEST_SCALE
+    return [Wanted("self-test", scenario, (arm, arm), scale=scale, blocks=SELF_TEST_BLOCKS) for scenario in given]
 
 
 def _changed(
@@ -108,12 +142,23 @@ def _folder(definition: Definition, given: Path | None, *, several: bool) -> Pat
 
 def _conducted(definition: Definition, folder: Path) -> Outcome:
     from tobs.experiment.conduct import conduct
+    from tobs.experiment.forecast import forecast
 
+    typer.echo(forecast(definition.wanted.scenario, definition.metrics[0]), err=True)
     try:
         return conduct(definition, folder, lambda text: typer.echo(text, err=True))
     except KeyboardInterrupt:
         typer.echo(f"What is finished is kept in {folder}. Run the same command again to go on.", err=True)
         raise
+
+
+def _tell(outcomes: list[Outcome], failures: list[str]) -> None:
+    from tobs.experiment.report import combined_lines
+
+    for outcome in outcomes:
+        _show(outcome)
+    for line in (*combined_lines(outcomes), *(f"fails: {words}" for words in failures)):
+        typer.echo(line)
 
 
 def _show(outcome: Outcome) -> None:

@@ -73,16 +73,22 @@ def differences(runs: Sequence[Run], arm: int, metric: Metric) -> list[float] | 
 
     Two zeros are alike; one zero has no ratio to the other.
     """
+    found = differences_by_block(runs, arm, metric)
+    return None if found is None else list(found.values())
+
+
+def differences_by_block(runs: Sequence[Run], arm: int, metric: Metric) -> dict[int, float] | None:
+    """`differences`, by block."""
     measured = _by_block(runs, metric)
-    found = []
-    for arms in measured.values():
+    found = {}
+    for block, arms in measured.items():
         if 0 not in arms or arm not in arms:
             continue
         first, other = arms[0], arms[arm]
         if first is None or other is None or min(first, other) < 0 or (first == 0) != (other == 0):
             return None
         log = math.log(first / other) if first else 0.0
-        found.append(log if metric.direction == "down" else -log)
+        found[block] = log if metric.direction == "down" else -log
     return found
 
 
@@ -119,6 +125,11 @@ def _verdict(
         if bad := invalid(runs, number):
             of = sum(run["arm"] == number for run in runs)
             return REFUSED, f"refused: {len(bad)} of {of} runs of {who} are invalid ({bad[0]['invalid']})"
+    return judge(metric, found, p, alpha)
+
+
+def judge(metric: Metric, found: Estimate | None, p: float | None, alpha: float) -> tuple[str, str]:
+    """The verdict on an estimate whose runs all count, and the verdict in words; `p` is the corrected one."""
     if found is None or p is None:
         return INCONCLUSIVE, f"inconclusive: {metric.name} gives no ratio here"
     ratio = math.exp(found.centre)

@@ -143,6 +143,7 @@ class Conductor:
             patience=wanted.patience,
             prepared=prepared,
             keep=keep,
+            metrics=tuple(metric.name for metric in self.definition.metrics),
         )
 
     def _tell(self, block: Block, arm: int, place: int, kind: str) -> None:

@@ -52,7 +52,8 @@ class Trial:
     """What is to be run: a scenario with a seed for the lab, and an arm that leads to the plan of `plan_hash`.
 
     `folder` is where its files go. `prepared` holds the folders that it starts from, copied: lab keys, state, archive.
-    `keep` leaves its own in `folder`/work for others to start from. `patience` is in seconds.
+    `keep` leaves its own in `folder`/work for others to start from. `patience` is in seconds. `metrics` are measured
+    beside those that always are.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class Trial:
     patience: float = PATIENCE
     prepared: Path | None = None
     keep: bool = False
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,7 @@ def _judge(trial: Trial, why: str, truth: Truth, counters: dict[str, Any]) -> Re
         "wall": None if metrics is None else metrics.seconds,
     }
     file.write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-    return Result(invalid, found, truth, {} if metrics is None else measure(metrics), facts)
+    return Result(invalid, found, truth, {} if metrics is None else measure(metrics, trial.metrics), facts)
 
 
 def _metrics(file: Path) -> tuple[RunMetrics | None, str]:

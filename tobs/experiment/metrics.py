@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tobs.errors import UsageError
+from tobs.experiment.otel_metric import EXAMPLE, spell
 from tobs.telemetry import names
 
 if TYPE_CHECKING:
@@ -119,17 +120,27 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 """Every metric, by name."""
 
 
+def metric_of(name: str) -> Metric:
+    """The metric of this name, or the instrument that it spells (see `tobs.experiment.otel_metric`).
+
+    Raises `UsageError` for what is neither.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    spelled = spell(name)
+    if spelled is None:
+        hint = f"Known: {', '.join(METRICS)}; or any instrument, for example {EXAMPLE}."
+        raise UsageError(f"there is no metric {name!r}", hint=hint)
+    return Metric(name, "", spelled.direction, "an instrument of the run's telemetry", spelled.read)
+
+
 def choose(wanted: Iterable[str]) -> tuple[Metric, ...]:
     """The metrics of these names, each once, in this order. Raises `UsageError` for one that does not exist."""
-    chosen: dict[str, Metric] = {}
-    for name in wanted:
-        if name not in METRICS:
-            raise UsageError(f"there is no metric {name!r}", hint="Known: " + ", ".join(METRICS) + ".")
-        chosen[name] = METRICS[name]
-    return tuple(chosen.values())
+    return tuple({name: metric_of(name) for name in wanted}.values())
 
 
-def measure(run: RunMetrics) -> dict[str, float]:
-    """All metrics that the run has."""
-    found = {name: metric.read(run) for name, metric in METRICS.items()}
+def measure(run: RunMetrics, further: Iterable[str] = ()) -> dict[str, float]:
+    """All metrics that the run has: the named ones, and `further` ones that are spelled."""
+    asked = {**METRICS, **{name: metric_of(name) for name in further}}
+    found = {name: metric.read(run) for name, metric in asked.items()}
     return {name: float(value) for name, value in found.items() if value is not None}

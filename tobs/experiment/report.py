@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tobs.experiment.compare import REFUSED, Comparison, compare, differences, digests_equal, invalid, kept, medians
-from tobs.experiment.metrics import METRICS
+from tobs.experiment.metrics import metric_of
+from tobs.experiment.several import combine
 from tobs.experiment.statistics import LOOKS, self_test
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tobs.experiment.compare import Run
@@ -48,7 +49,7 @@ class Outcome:
         """What was promised of each arm, and whether it was kept."""
         definition, told = self.definition, []
         for promise in definition.wanted.promises:
-            metric = METRICS[promise.metric]
+            metric = metric_of(promise.metric)
             for one in compare(self.runs, len(definition.arms), metric, definition.rule):
                 held, words = kept(promise, one)
                 told.append({"arm": definition.arms[one.arm].text, "metric": metric.name, "kept": held, "words": words})
@@ -188,7 +189,7 @@ def table(outcome: Outcome) -> list[list[str]]:
     rows = [["arm", *names, "invalid", "digests"]]
     for number, arm in enumerate(outcome.definition.arms):
         told = _of_arm(outcome, number)
-        values = [human(told["medians"].get(name), METRICS[name].unit) for name in names]
+        values = [human(told["medians"].get(name), metric_of(name).unit) for name in names]
         equal = "equal" if told["digests_equal"] else "DIFFER"
         rows.append([arm.text, *values, f"{told['invalid']} of {told['runs']}", equal])
     return rows
@@ -218,8 +219,25 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def together(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Several experiments of one file as one value: `arms` of all of them, and each under `experiments`."""
+def together(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Several experiments of one command as one value.
+
+    `arms` has those of all, `experiments` each by itself, `combined` the geometric means over the scenarios.
+    """
+    told = [as_json(outcome) for outcome in outcomes]
     if len(told) == 1:
-        return dict(told[0])
-    return {"name": told[0]["name"], "arms": [arm for one in told for arm in one["arms"]], "experiments": list(told)}
+        return told[0]
+    names = [arm.text for arm in outcomes[0].definition.arms]
+    return {
+        "name": told[0]["name"],
+        "arms": [arm for one in told for arm in one["arms"]],
+        "combined": [{"arm": names[one.arm], **_figures(one)} for one in combine(outcomes)],
+        "experiments": told,
+    }
+
+
+def combined_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """The geometric means for people; nothing unless there are several scenarios."""
+    names = [arm.text for arm in outcomes[0].definition.arms]
+    over = f"over {len(outcomes)} scenarios"
+    return [f"{over}: {_line(one, names[one.arm], one.metric.name)}" for one in combine(outcomes)]

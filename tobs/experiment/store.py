@@ -18,8 +18,10 @@ import sqlite_utils
 from tobs.archive.lock import FolderLock
 from tobs.errors import ArchiveError, TobsError, UsageError
 from tobs.experiment.blocks import WARM_UP, Block
-from tobs.experiment.metrics import METRICS
+from tobs.experiment.launch import METRICS
+from tobs.experiment.metrics import measure, metric_of
 from tobs.host import folders
+from tobs.telemetry import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +73,7 @@ class Store:
         """
         self.folder = folder
         self.id = definition.id
+        self._asked = tuple(metric.name for metric in definition.metrics)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock = FolderLock(folder)
@@ -171,7 +174,7 @@ class Store:
         with self._db.conn:
             run = self._db.table("runs").insert(row).last_pk
             self._db.table("measurements").insert_all(
-                {"run": run, "metric": name, "value": value, "unit": METRICS[name].unit}
+                {"run": run, "metric": name, "value": value, "unit": metric_of(name).unit}
                 for name, value in result.measurements.items()
             )
 
@@ -200,7 +203,16 @@ class Store:
         done = {block.number for block in self.finished()}
         for row in self._rows("kind = ? AND NOT abandoned", MEASURED):
             if row["block"] in done:
-                yield {**row, "measurements": measurements(self._db, row["id"])}
+                yield {**row, "measurements": self._complete(row)}
+
+    def _complete(self, row: dict[str, Any]) -> dict[str, float]:
+        """The run's measurements; what was not asked for when it ran is read from its telemetry now."""
+        known = measurements(self._db, row["id"])
+        if all(name in known for name in self._asked):
+            return known
+        with suppress(TobsError):  # a run that left no metrics is invalid for that, and says so
+            known = measure(read(self.folder / row["folder"] / METRICS), self._asked) | known
+        return known
 
     def _rows(self, where: str, *values: object) -> list[dict[str, Any]]:
         found = self._db.table("runs").rows_where(
