@@ -53,6 +53,7 @@ def test_every_metric_of_a_run() -> None:
         "requests": 20.0,
         "bytes_received": 2500.0,
         "flood_seconds": 5.0,
+        "complete": 1.0,
         "errors": 0.0,
     }
 

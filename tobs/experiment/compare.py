@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tobs.experiment.metrics import COMPLETE
+from tobs.experiment.shares import Shares, compare_shares
 from tobs.experiment.statistics import Estimate, estimate, holm
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Comparison:
     """One arm against the first, in one metric.
 
     `estimate` is of logarithms of ratios, None where there is none to be had; `corrected` is its p after Holm over
-    the arms. `words` say the verdict to people.
+    the arms. `words` say the verdict to people. `shares` stand in place of an estimate where runs are counted.
     """
 
     arm: int
@@ -42,6 +44,7 @@ class Comparison:
     corrected: float | None
     verdict: str
     words: str
+    shares: Shares | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -102,6 +105,8 @@ def _by_block(runs: Sequence[Run], metric: Metric) -> dict[int, dict[int, float 
 
 def compare(runs: Sequence[Run], arms: int, metric: Metric, rule: Rule) -> list[Comparison]:
     """Every arm but the first, each against it; Holm's correction is over these arms."""
+    if metric.name == COMPLETE:
+        return _counted(runs, arms, metric, rule)
     estimates: dict[int, Estimate] = {}
     for arm in range(1, arms):
         logs = differences(runs, arm, metric)
@@ -109,6 +114,32 @@ def compare(runs: Sequence[Run], arms: int, metric: Metric, rule: Rule) -> list[
             estimates[arm] = estimate(logs, rule.alpha)
     corrected = dict(zip(estimates, holm(found.p for found in estimates.values()), strict=True))
     return [_compared(runs, arm, metric, estimates.get(arm), corrected.get(arm), rule.alpha) for arm in range(1, arms)]
+
+
+def _counted(runs: Sequence[Run], arms: int, metric: Metric, rule: Rule) -> list[Comparison]:
+    """Arms by how many of their runs are complete."""
+    complete: dict[int, dict[int, bool]] = {}
+    for run in runs:
+        complete.setdefault(run["block"], {})[run["arm"]] = not run["invalid"]
+    found: dict[int, Shares] = {}
+    for arm in range(1, arms):
+        pairs = [(both[0], both[arm]) for both in complete.values() if {0, arm} <= both.keys()]
+        if pairs:
+            found[arm] = compare_shares(pairs, rule.alpha)
+    corrected = dict(zip(found, holm(one.p for one in found.values()), strict=True))
+    return [
+        Comparison(arm, metric, None, corrected[arm], *_judge_shares(one, corrected[arm], rule.alpha), one)
+        for arm, one in found.items()
+    ]
+
+
+def _judge_shares(found: Shares, p: float, alpha: float) -> tuple[str, str]:
+    shares = f"{percent(found.other)} of the runs are complete, {percent(found.first)} of the first arm's"
+    words = f"{shares} (difference {percent(found.low)} to {percent(found.high)}, p {p:.4f})"
+    if p >= alpha:
+        return INCONCLUSIVE, f"inconclusive: {words}"
+    verdict = BETTER if found.difference > 0 else WORSE
+    return verdict, f"{verdict}: {words}"
 
 
 def _compared(
@@ -175,6 +206,10 @@ def digests_equal(runs: Sequence[Run], arm: int) -> bool:
 
 def kept(promise: Promise, comparison: Comparison) -> tuple[bool, str]:
     """Whether a promise was kept: the interval on the right side of no effect, and the estimate in its range."""
+    if comparison.shares is not None:
+        held = comparison.verdict == BETTER and comparison.shares.difference >= promise.low
+        measured = f"{percent(promise.low)} points and more were promised; {comparison.words}"
+        return held, f"{'kept' if held else 'not kept'}: {measured}"
     found = comparison.estimate
     if comparison.verdict == REFUSED or found is None:
         return False, f"not kept: {comparison.words}"

@@ -13,6 +13,7 @@ from tobs.experiment import surroundings
 from tobs.experiment.blocks import WARM_UP, Block, draw_block
 from tobs.experiment.compare import compare, hopeless
 from tobs.experiment.launch import ARCHIVE, WORK, Launch, Trial, Truth, launch
+from tobs.experiment.metrics import COMPLETE
 from tobs.experiment.report import Outcome
 from tobs.experiment.statistics import stops_at
 from tobs.experiment.store import MEASURED, PREPARED, WARMED, Store, now
@@ -82,7 +83,7 @@ class Conductor:
         definition, done = self.definition, len(self.store.finished())
         runs = self.store.runs()
         arms = len(definition.arms)
-        if done and hopeless(runs, arms):
+        if done and definition.metrics[0].name != COMPLETE and hopeless(runs, arms):
             return "nothing is left to compare: too many invalid runs"
         found = compare(runs, arms, definition.metrics[0], definition.rule)
         ps = [one.estimate.p for one in found if one.estimate is not None]

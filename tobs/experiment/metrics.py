@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CPU_BEFORE = "tobs.process.cpu.before"
 """Attribute of a run's resource: microseconds of CPU that its process had used when the run began."""
 DEFAULT = "wall"
+COMPLETE = "complete"
+"""Whether a run ended with the truth; of it shares are compared, not ratios, and invalid runs count as 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ _METRICS = (
         lambda run: run.total(names.IO) - run.total(names.IO, {names.STAGE: "store"}),
     ),
     Metric("flood_seconds", "s", "down", "waits the server asked for", lambda run: run.total(names.FLOOD_TIME)),
+    Metric(COMPLETE, "", "up", "whether the archive is the truth: compared as shares of runs", lambda _: 1.0),
     Metric("errors", "", "down", "attempts lost or refused", lambda run: run.total(names.ERRORS)),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
