@@ -62,7 +62,7 @@ def mcnemar_p(gained: int, lost: int) -> float:
     """Two-sided exact p: how likely so uneven a split is if either arm is as likely to be the complete one."""
     differing = gained + lost
     tail = sum(math.comb(differing, k) for k in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**differing)
+    return min(1.0, 2 * tail / (1 << differing))
 
 
 def clopper_pearson(successes: int, of: int, alpha: float) -> tuple[float, float]:
