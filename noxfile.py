@@ -102,6 +102,13 @@ def campaign(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def promises(session: nox.Session) -> None:
+    """Every A/B file to its record in experiments/results/promises; takes hours, goes on where it was stopped."""
+    install(session)
+    session.run("python", "-m", "tobs.experiment.promises", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks, one after the other; each prints one JSON value."""
     install(session)
