@@ -102,6 +102,13 @@ def campaign(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """The pages that TOBS writes, looked at in a real Chromium, which has to be installed."""
+    install(session)
+    session.run("pytest", "-m", "browser", *session.posargs)
+
+
+@nox.session(default=False)
 def promises(session: nox.Session) -> None:
     """Every A/B file to its record in experiments/results/promises; takes hours, goes on where it was stopped."""
     install(session)

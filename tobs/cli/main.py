@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from tobs import __version__
-from tobs.cli import ab, ablate, accounts, demo, export, lab, plan, plugins, priorities, read, runs, tune
+from tobs.cli import ab, ablate, accounts, demo, export, lab, plan, plugins, priorities, read, report, runs, tune
 from tobs.cli.outcome import answer, fail_softly
 
 REFUSAL: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -73,6 +73,7 @@ app.command("plan")(fail_softly(plan.plan))
 app.command("ab")(fail_softly(ab.ab))
 app.command("ablate")(fail_softly(ablate.ablate))
 app.command("priorities")(fail_softly(priorities.priorities))
+app.command("report")(fail_softly(report.report))
 app.command("runs")(fail_softly(runs.runs))
 app.command("tune")(fail_softly(tune.tune))
 app.add_typer(plugins.app, name="plugins")
