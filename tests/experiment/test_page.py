@@ -85,12 +85,9 @@ def test_runs_that_do_not_count_are_crosses_and_a_warning(tmp_path: Path) -> Non
     assert "DIFFER" in told.texts
 
 
-def test_an_ablation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tobs.experiment.ablate.resolve", None)
+def test_an_ablation_is_told(tmp_path: Path) -> None:
     toggles = ("async_pipeline", "parallel_media")
-    ablate(
-        Wanted("a", defined().wanted.scenario, (), blocks=3), toggles, tmp_path, lambda _: None, run=SyntheticRuns({})
-    )
+    ablate(Wanted("a", TINY, (), blocks=3), toggles, tmp_path, lambda _: None, run=SyntheticRuns({}))
     told = parsed(page(tmp_path))
     words = " ".join(told.texts)
     assert "Ablation on tiny" in words
