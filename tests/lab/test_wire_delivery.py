@@ -122,7 +122,7 @@ async def test_whoever_comes_back_gets_the_answers_that_its_connection_did_not_l
             await asked(wire, first)  # which the server answers after it has answered those, but long before they leave
         async with wired(lab, state) as wire:
             wire.send(PING)
-            found = {}
+            found: dict[int, bytes] = {}
             while not set(ids) <= set(found):
                 answer = await wire.read(RpcResult)
                 found[answer.req_msg_id] = answer.body
