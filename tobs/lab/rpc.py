@@ -128,7 +128,8 @@ def _unwrap(client: Client, request: Any, service: Service) -> Any:
 
 def _handle(method: Method, call: Call) -> Result:
     try:
-        return method.handle(call)
+        result = method.handle(call)
+        return bytes(result) if isinstance(result, TLObject) else result  # what cannot be written fails here, too
     except RpcFault:
         raise
     except Exception as error:
