@@ -167,6 +167,13 @@ def _nested(random: Random) -> bytes:
     return wrapper * depth + bytes(functions.help.GetConfigRequest())
 
 
+def _endless(random: Random) -> bytes:
+    """A container inside of a method, whose only message says that the next one begins where it began."""
+    inside = struct.pack("<IiqiiI", MessageContainer.CONSTRUCTOR_ID, 2**31 - 1, 4, 1, -16, 0x997275B5)
+    wrapper = random.choice([functions.InvokeWithLayerRequest, functions.InvokeWithTakeoutRequest])
+    return struct.pack("<Iq", wrapper.CONSTRUCTOR_ID, 229)[: 8 if "Layer" in wrapper.__name__ else 12] + inside
+
+
 def _container(random: Random, msg_id: int) -> bytes:
     count = random.choice([0, 1, 2, 1024, 1025, -1, 2**31 - 1])
     parts = b""
@@ -182,7 +189,7 @@ def _container(random: Random, msg_id: int) -> bytes:
 
 
 BODIES: list[Callable[[Random], bytes]] = [
-    method, method, method, _spoiled, _spoiled, _anything, _service, _bomb, _nested, words,
+    method, method, method, method, _spoiled, _spoiled, _anything, _service, _bomb, _nested, _endless, words,
 ]  # fmt: skip
 
 

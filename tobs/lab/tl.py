@@ -18,6 +18,7 @@ VECTOR = b"\x15\xc4\xb5\x1c"
 GZIP_PACKED = 0x3072CFA1
 CONTAINER = 0x73F1F8DC
 RPC_RESULT = 0xF35C6D01
+_PIECES = frozenset((GZIP_PACKED, CONTAINER, RPC_RESULT))
 MOST_NESTED = 32
 MOST_UNPACKED = 1 << 20
 Chunks = tuple[bytes, ...]
@@ -102,20 +103,19 @@ class Reader(BinaryReader):  # type: ignore[misc]
         self._depth += 1
         if self._depth > MOST_NESTED:
             raise ValueError("nested too deep")
-        start = self.tell_position()
-        constructor = self.read_int(signed=False)
-        if constructor in (CONTAINER, RPC_RESULT):
-            raise ValueError("no object, but a piece of the protocol")
-        if constructor == GZIP_PACKED:
-            if self._packed:
-                raise ValueError("packed data in packed data")
-            inside = Reader(unpack(self.tgread_bytes(), MOST_UNPACKED), depth=self._depth, packed=True)
-            found = inside.tgread_object()
-        else:
-            self.set_position(start)
-            found = super().tgread_object()
+        at = self.position
+        constructor = int.from_bytes(self.stream[at : at + 4], "little")
+        found = self._piece(constructor) if constructor in _PIECES else super().tgread_object()
         self._depth -= 1
         return found
+
+    def _piece(self, constructor: int) -> Any:
+        if constructor != GZIP_PACKED:
+            raise ValueError("no object, but a piece of the protocol")
+        if self._packed:
+            raise ValueError("packed data in packed data")
+        self.read_int()
+        return Reader(unpack(self.tgread_bytes(), MOST_UNPACKED), depth=self._depth, packed=True).tgread_object()
 
 
 def read_object(data: bytes) -> Any:
