@@ -3,93 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import struct
 import time
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from telethon import errors
 from telethon.tl import functions, types
-from telethon.tl.alltlobjects import tlobjects
-from telethon.tl.core import GzipPacked, MessageContainer, RpcResult
+from telethon.tl.core import GzipPacked, RpcResult
 
-from tests.lab.fakes import CHANNEL_ID, FRIEND_ID, HOME, connected, hang_up, make_state, make_world, parse, running
-from tobs.lab.dispatch import TOO_NEW, TOO_OLD
-from tobs.lab.server import Lab, start
-from tobs.lab.tl import pack_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-FIRST = functions.InvokeWithLayerRequest(
-    229, functions.InitConnectionRequest(1, "test", "1", "1", "en", "", "en", functions.help.GetConfigRequest())
-)
-
-
-class Wire:
-    """A connection that sends packets as the test makes them, over the abridged transport."""
-
-    def __init__(self, lab: Lab, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.state = make_state(lab)
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def open(cls, lab: Lab) -> Self:
-        reader, writer = await asyncio.open_connection("127.0.0.1", lab.ports[HOME])
-        writer.write(b"\xef")
-        return cls(lab, reader, writer)
-
-    def send(self, *bodies: bytes, msg_id: int | None = None) -> list[int]:
-        """Send bodies, in a container when there are several: their message ids."""
-        ids = [msg_id if msg_id is not None and not i else self.state._get_new_msg_id() for i in range(len(bodies))]
-        data = b"".join(
-            struct.pack("<qii", number, 1, len(body)) + body for number, body in zip(ids, bodies, strict=True)
-        )
-        if len(bodies) > 1:
-            data = struct.pack("<Ii", MessageContainer.CONSTRUCTOR_ID, len(bodies)) + data
-            data = struct.pack("<qii", self.state._get_new_msg_id(), 0, len(data)) + data
-        self.send_packet(self.state.encrypt_message_data(data))
-        return ids
-
-    def send_packet(self, packet: bytes) -> None:
-        words = len(packet) // 4
-        head = bytes((words,)) if words < 127 else b"\x7f" + words.to_bytes(3, "little")
-        self._writer.write(head + packet)
-
-    async def packet(self) -> bytes:
-        words = (await self._reader.readexactly(1))[0]
-        if words == 127:
-            words = int.from_bytes(await self._reader.readexactly(3), "little")
-        return await self._reader.readexactly(words * 4)
-
-    async def read(self, kind: type[Any]) -> Any:
-        """The next object of this kind, looking into containers."""
-        while True:
-            message = self.state.decrypt_message_data(await self.packet())
-            inside = message.obj.messages if isinstance(message.obj, MessageContainer) else [message]
-            for found in inside:
-                if isinstance(found.obj, kind):
-                    return found.obj
-
-    async def result(self, msg_id: int) -> Any:
-        """The result of a request: parsed, or its `rpc_error`."""
-        answer = await self.read(RpcResult)
-        assert answer.req_msg_id == msg_id
-        return answer.error or parse(answer.body)
-
-
-@asynccontextmanager
-async def wired(lab: Lab) -> AsyncIterator[Wire]:
-    wire = await Wire.open(lab)
-    try:
-        yield wire
-    finally:
-        await hang_up(wire._writer)
+from tests.lab.fakes import CHANNEL_ID, FRIEND_ID, connected, make_world, parse, running
+from tests.lab.wires import FIRST, wired
+from tobs.lab.session import TOO_NEW, TOO_OLD
 
 
 async def test_a_wrong_salt_is_answered_with_the_right_one() -> None:
@@ -113,31 +37,24 @@ async def test_a_message_id_out_of_range_is_refused(shift: int | None, code: int
         assert not lab.counters()["requests"]
 
 
-async def test_a_new_session_is_announced_once_and_a_repeated_message_not_answered_twice() -> None:
+async def test_a_new_session_is_announced_once() -> None:
     async with running() as lab, wired(lab) as wire:
         (first,) = wire.send(bytes(FIRST))
         created = await wire.read(types.NewSessionCreated)
         assert (created.first_msg_id, created.server_salt) == (first, wire.state.salt)
-        wire.send(bytes(FIRST), msg_id=first)
-        assert (await wire.read(types.MsgsAck)).msg_ids == [first]
-        assert lab.counters()["requests"] == {"help.getConfig": 1}
+        (second,) = wire.send(bytes(FIRST))
+        answers = [(await wire.next()).obj for _ in range(2)]
+        assert [answer.req_msg_id for answer in answers] == [first, second]
 
 
 async def test_a_container_of_packed_and_plain_messages_is_answered_whole() -> None:
     async with running() as lab, wired(lab) as wire:
         packed = bytes(GzipPacked(bytes(FIRST)))
         ids = wire.send(packed, bytes(functions.updates.GetStateRequest()), bytes(functions.PingRequest(7)))
-        answered: set[int] = set()
-        while len(answered) < 3:
-            message = wire.state.decrypt_message_data(await wire.packet())
-            inside = message.obj.messages if isinstance(message.obj, MessageContainer) else [message]
-            for part in inside:
-                if isinstance(part.obj, RpcResult):
-                    answered.add(part.obj.req_msg_id)
-                elif isinstance(part.obj, types.Pong):
-                    assert part.obj.ping_id == 7
-                    answered.add(part.obj.msg_id)
-        assert answered == set(ids)
+        answers = [(await wire.next()).obj for _ in range(4)]
+        assert isinstance(answers.pop(0), types.NewSessionCreated)
+        assert [answer.req_msg_id for answer in answers[:2]] == ids[:2]
+        assert (answers[2].msg_id, answers[2].ping_id) == (ids[2], 7)
 
 
 async def test_a_hundred_requests_at_once_are_answered() -> None:
@@ -158,8 +75,6 @@ async def test_service_messages_are_answered() -> None:
         assert (await wire.read(types.DestroySessionNone)).session_id == 99
         (asked,) = wire.send(bytes(functions.RpcDropAnswerRequest(4)))
         assert isinstance(await wire.result(asked), types.RpcAnswerUnknown)
-        wire.send(bytes(types.MsgsStateReq([4, 8])))
-        assert (await wire.read(types.MsgsStateInfo)).info == "\4\4"
         wire.send(bytes(functions.PingDelayDisconnectRequest(3, 60)))
         assert (await wire.read(types.Pong)).ping_id == 3
 
@@ -232,86 +147,3 @@ async def test_a_handler_that_breaks_is_the_servers_fault_and_ends_nothing(monke
         monkeypatch.undo()
         (asked,) = wire.send(bytes(request))
         assert (await wire.result(asked)).peer.channel_id == CHANNEL_ID
-
-
-def _gzipped(data: bytes) -> bytes:
-    packed = gzip.compress(data)
-    return struct.pack("<I", GzipPacked.CONSTRUCTOR_ID) + pack_bytes(packed)
-
-
-WORDS = st.binary(max_size=200).map(lambda data: data + bytes(-len(data) % 4))
-CONSTRUCTORS = st.sampled_from(
-    [
-        *sorted(set(tlobjects) - {functions.DestroyAuthKeyRequest.CONSTRUCTOR_ID}),  # it would end the test
-        MessageContainer.CONSTRUCTOR_ID,
-        GzipPacked.CONSTRUCTOR_ID,
-    ]
-)
-BODIES = st.one_of(
-    WORDS,
-    st.builds(lambda number, tail: struct.pack("<I", number) + tail, CONSTRUCTORS, WORDS),
-    st.builds(lambda data, cut: bytes(FIRST)[: cut * 4] + data, WORDS, st.integers(0, 30)),
-    WORDS.map(_gzipped),
-    st.builds(
-        lambda count, tail: struct.pack("<Ii", MessageContainer.CONSTRUCTOR_ID, count) + tail,
-        st.integers(-2, 2000),
-        WORDS,
-    ),
-)
-
-
-def test_no_malformed_packet_takes_the_server_down() -> None:
-    with asyncio.Runner() as runner:
-        lab = runner.run(start(make_world()))
-
-        async def throw(stream: bytes) -> None:
-            reader, writer = await asyncio.open_connection("127.0.0.1", lab.ports[HOME])
-            writer.write(stream)
-            writer.write_eof()
-            with suppress(ConnectionError):
-                await reader.read()
-            await hang_up(writer)
-
-        async def throw_encrypted(body: bytes, spoil: int | None) -> None:
-            wire = await Wire.open(lab)
-            data = struct.pack("<qii", wire.state._get_new_msg_id(), 1, len(body)) + body
-            packet = bytearray(wire.state.encrypt_message_data(data))
-            if spoil is not None:
-                packet[spoil % len(packet)] ^= 1
-            wire.send_packet(bytes(packet))
-            wire._writer.write_eof()
-            with suppress(ConnectionError):
-                await wire._reader.read()
-            await hang_up(wire._writer)
-
-        tags = st.sampled_from([b"", b"\xef", b"\xee\xee\xee\xee", b"\xdd\xdd\xdd\xdd", b"\xef\x0a" + bytes(20)])
-
-        @settings(max_examples=150)
-        @given(tags, st.binary(max_size=300))
-        def strangers(tag: bytes, data: bytes) -> None:
-            runner.run(throw(tag + data))
-
-        @settings(max_examples=150)
-        @given(st.sampled_from([b"\x0a", b"\x20"]), st.binary(max_size=120))
-        def plain(words: bytes, data: bytes) -> None:
-            runner.run(throw(b"\xef" + words + bytes(8) + data + bytes(200)))
-
-        @settings(max_examples=300)
-        @given(BODIES, st.none() | st.integers(0, 1000))
-        def acquaintances(body: bytes, spoil: int | None) -> None:
-            runner.run(throw_encrypted(body, spoil))
-
-        strangers()
-        plain()
-        acquaintances()
-
-        async def still_serves() -> None:
-            async with wired(lab) as wire:
-                (asked,) = wire.send(bytes(FIRST))
-                assert isinstance(await wire.result(asked), types.Config)
-
-        runner.run(still_serves())
-        counters = lab.counters()
-        assert counters["bad_packets"] > 50
-        runner.run(lab.close())
-        assert not lab._opened

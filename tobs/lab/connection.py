@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections import deque
 from random import Random
 from typing import TYPE_CHECKING
@@ -18,15 +19,18 @@ from tobs.lab.handshake import Handshake
 from tobs.lab.keys import Client
 from tobs.lab.network import Delay, Link, Path
 from tobs.lab.outgoing import Outgoing
-from tobs.lab.transport import Transport, detect
+from tobs.lab.service import MOST_HELD_BYTES
+from tobs.lab.tl import CONTAINER
+from tobs.lab.transport import Packet, Transport, detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tobs.lab.scenario import DataCentre
     from tobs.lab.service import Service
+    from tobs.lab.session import Session
+    from tobs.lab.tl import Chunks
 
-CONTAINER = 0x73F1F8DC
 MAX_PACKED = 4096
 """Bodies up to this many bytes share a container with their neighbours."""
 
@@ -49,8 +53,9 @@ class Connection(asyncio.Protocol):
         self._framing: Transport | None = None
         self._stream = bytearray()
         self._handshake = Handshake(service.keys.rsa)
-        self._inbox: deque[tuple[float, float, bytes]] = deque()
+        self._inbox: deque[tuple[float, float, Packet]] = deque()
         self._outbox: deque[Outgoing] = deque()
+        self._sessions: set[Session] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._full = self._busy = False
         self._path: Path
@@ -83,8 +88,7 @@ class Connection(asyncio.Protocol):
         """Forget everything that was on its way."""
         for timer in self._timers.values():
             timer.cancel()
-        self._inbox.clear()
-        self._outbox.clear()
+        self._leave()
         if not self.closed.done():
             self.closed.set_result(None)
         if self._transport is not None:
@@ -150,7 +154,8 @@ class Connection(asyncio.Protocol):
             self._busy = False
         self._flush()
 
-    def _packet(self, packet: bytes, now: float, sent: float) -> None:
+    def _packet(self, taken: Packet, now: float, sent: float) -> None:
+        packet = taken.data
         if packet[:8] == bytes(8):
             self._plain(packet)
             return
@@ -158,10 +163,11 @@ class Connection(asyncio.Protocol):
         if client is None:
             self.send(Outgoing(None, (UNKNOWN_KEY,), closes=True))
             return
-        plain = decrypt(client.key, packet)
+        plain, token = decrypt(client.key, packet)
         salt, session_id, msg_id, sequence, length = HEADER.unpack_from(plain)
         body = plain[HEADER.size : HEADER.size + length]
-        dispatch.receive(self, client, dispatch.Message(salt, session_id, msg_id, sequence, body, now, sent))
+        token = token if taken.wants_token else b""
+        dispatch.receive(self, client, dispatch.Message(salt, session_id, msg_id, sequence, body, now, sent, token))
 
     def _plain(self, packet: bytes) -> None:
         if len(packet) < 24:
@@ -170,7 +176,8 @@ class Connection(asyncio.Protocol):
         reply, done = self._handshake.answer(packet[20 : 20 + length])
         if done is not None:
             self.service.counters.handshakes += 1
-            self.service.keys.add(Client(done.key, self.dc.id, first_salt=done.salt))
+            until = self.service.salts.until(time.time())
+            self.service.keys.add(Client(done.key, self.dc.id, first_salt=done.salt, first_until=until))
         if reply:
             head = struct.pack("<qqi", 0, self.service.next_id(answer=True), len(reply))
             self.send(Outgoing(None, (head, reply)))
@@ -189,14 +196,42 @@ class Connection(asyncio.Protocol):
         if not self._busy:
             self._flush()
 
-    def drop_answer(self, msg_id: int) -> bool:
-        """Take back the answer to a request if it has not left: whether it could be."""
+    def drop_answer(self, session: Session, msg_id: int) -> Outgoing | None:
+        """Take back the answer to a session's request if it has not left: that answer, None when it has."""
         now = self._loop.time()
         for message in self._outbox:
-            if message.answers == msg_id and message.left > now:
+            if message.session is session and message.answers == msg_id and message.left > now:
                 self._outbox.remove(message)
-                return True
-        return False
+                return message
+        return None
+
+    def attach(self, session: Session) -> None:
+        """Speak for a session from now on; when it lost its last connection, send what it did not get there."""
+        is_back = session.connection is None
+        session.connection = self
+        self._sessions.add(session)
+        if is_back:
+            shared = self.service.shared_link(session.client)
+            for message in session.backlog():
+                self.send(message, shared)
+
+    def _leave(self) -> None:
+        """Hand what was not sent to the sessions, which may come back on another connection; forget the rest."""
+        for session in self._sessions:
+            if session.connection is self:
+                session.connection = None
+        self._sessions.clear()
+        self._inbox.clear()
+        unsent = list(self._outbox)
+        self._outbox.clear()
+        for message in unsent:
+            if message.session is None or message.resent:
+                continue  # a message that was sent before is kept by its session
+            other = message.session.connection
+            if other is None:
+                message.session.park(message)
+            else:
+                other.send(message, self.service.shared_link(message.session.client))
 
     def close_after(self, seconds: float) -> None:
         """Close the connection unless this is called again within so many seconds."""
@@ -214,8 +249,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection after what is already written."""
-        self._inbox.clear()
-        self._outbox.clear()
+        self._leave()
         if self._transport is not None:
             self._transport.close()
 
@@ -235,6 +269,7 @@ class Connection(asyncio.Protocol):
                 and batch[0].session is not None
                 and self._outbox[0].session is batch[0].session
                 and self._outbox[0].size <= MAX_PACKED
+                and not (batch[0].resent or self._outbox[0].resent)
             ):
                 batch.append(self._outbox.popleft())
             self._write(batch, now)
@@ -245,30 +280,35 @@ class Connection(asyncio.Protocol):
         session, body = batch[0].session, batch[0].body
         service, counters = self.service, self.service.counters
         if session is not None:
-            if len(batch) == 1:
-                msg_id = service.next_id(answer=bool(batch[0].answers))
-                sequence = session.next_sequence(content=True)
-            else:
-                parts: list[bytes] = [struct.pack("<Ii", CONTAINER, len(batch))]
-                for message in batch:
-                    inner = service.next_id(answer=bool(message.answers))
-                    number = session.next_sequence(content=True)
-                    parts.append(struct.pack("<qii", inner, number, message.size))
-                    parts.extend(message.body)
-                body = tuple(parts)
-                msg_id = service.next_id(answer=True)
-                sequence = session.next_sequence(content=False)
+            for message in batch:
+                if not message.resent:
+                    session.number(message, service.next_id(answer=bool(message.answers)))
+            msg_id, sequence = batch[0].msg_id, batch[0].sequence
+            if len(batch) > 1 or batch[0].resent:  # an old message id may only come inside of a container
+                body = self._container(batch)
+                msg_id, sequence = service.next_id(answer=True), 2 * session.sequence
+            if service.held.total > MOST_HELD_BYTES:
+                service.limit_held()
             client = session.client
-            body = encrypt(client.key, client.salt, session.id, msg_id, sequence, body)
-        pieces = self._framing.frame(*body)
+            body = encrypt(client.key, service.salt(client), session.id, msg_id, sequence, body)
+        pieces = self._framing.token(*body) if batch[0].token else self._framing.frame(*body)
         self._transport.writelines(pieces)
         counters.bytes_out += sum(map(len, pieces))
         counters.last_activity = now
         for message in batch:
-            counters.replies += message.answers != 0
+            counters.replies += message.answers != 0 and not message.resent
             if message.served is not None:
                 message.served()
             if message.delivered is not None:
                 message.delivered(now)
+            message.served = message.delivered = None
         if batch[-1].closes:
             self.close()
+
+    @staticmethod
+    def _container(batch: list[Outgoing]) -> Chunks:
+        parts: list[bytes] = [struct.pack("<Ii", CONTAINER, len(batch))]
+        for message in batch:
+            parts.append(struct.pack("<qii", message.msg_id, message.sequence, message.size))
+            parts.extend(message.body)
+        return tuple(parts)

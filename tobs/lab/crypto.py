@@ -70,8 +70,10 @@ def encrypt(key: AuthKey, salt: int, session: int, msg_id: int, seq: int, body: 
     return key.id + msg_key, cryptg.encrypt_ige(plain, *_aes(msg_key, a, b))
 
 
-def decrypt(key: AuthKey, packet: bytes) -> bytes:
-    """Decrypt one packet of the client (envelope and cipher text): header, body and padding, checked.
+def decrypt(key: AuthKey, packet: bytes) -> tuple[bytes, bytes]:
+    """Decrypt one packet of the client (envelope and cipher text).
+
+    Returns header, body and padding, checked, and the token of 4 bytes that acknowledges the packet quickly.
 
     Raises `BadPacketError` when it was not made with this key or is malformed.
     """
@@ -80,13 +82,14 @@ def decrypt(key: AuthKey, packet: bytes) -> bytes:
     msg_key = packet[8:24]
     checked, a, b = key.from_client
     plain: bytes = cryptg.decrypt_ige(packet[24:], *_aes(msg_key, a, b))
-    if sha256(checked + plain).digest()[8:24] != msg_key:
+    digest = sha256(checked + plain).digest()
+    if digest[8:24] != msg_key:
         raise BadPacketError("the message key does not fit the message")
     length = HEADER.unpack_from(plain)[4]
     padding = len(plain) - HEADER.size - length
     if length < 4 or length % 4 or not 12 <= padding <= 1024:
         raise BadPacketError("the length of the message does not fit its padding")
-    return plain
+    return plain, digest[:3] + bytes((digest[3] | 0x80,))
 
 
 def wire_size(body_length: int) -> int:

@@ -14,11 +14,11 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
 import cryptg
-from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
 from tobs.lab.crypto import AuthKey, BadPacketError, nonce_key
 from tobs.lab.rsa_key import decrypt_inner, fingerprint, is_prime
+from tobs.lab.tl import Reader, read_object
 
 if TYPE_CHECKING:
     import rsa
@@ -92,7 +92,7 @@ class Handshake:
         An empty reply means that nothing is to be sent. Raises `BadPacketError` for whatever does not fit.
         """
         try:
-            request = BinaryReader(body).tgread_object()
+            request = read_object(body)
         except Exception as error:  # the codec fails in many ways on hostile bytes
             raise BadPacketError(f"not a request of the key exchange: {error!r}") from error
         if isinstance(request, functions.ReqPqMultiRequest | functions.ReqPqRequest):
@@ -125,7 +125,7 @@ class Handshake:
         except ValueError as error:
             raise BadPacketError(str(error)) from error
         for plain, digest in candidates:
-            reader = BinaryReader(plain)
+            reader = Reader(plain)
             try:
                 inner = reader.tgread_object()
             except Exception:  # noqa: BLE001, S112  wrong padding leaves noise, which fails in many ways
@@ -163,7 +163,7 @@ class Handshake:
         if not data or len(data) % 16:
             raise BadPacketError("encrypted_data is not whole blocks")
         plain = cryptg.decrypt_ige(data, *nonce_key(self._new_nonce, _nonce(self._server_nonce)))
-        reader = BinaryReader(plain[20:])
+        reader = Reader(plain[20:])
         try:
             inner = reader.tgread_object()
         except Exception as error:  # the codec fails in many ways on hostile bytes

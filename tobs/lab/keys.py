@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-import struct
+import time
 from dataclasses import dataclass, field
-from hashlib import sha256
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import rsa
@@ -15,19 +15,19 @@ import rsa
 from tobs.errors import TobsError
 from tobs.lab.crypto import AuthKey
 from tobs.lab.rsa_key import make_rsa_key
+from tobs.lab.salts import salt_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def salt_of(key: bytes) -> int:
-    """The server salt of an authorization key; it never changes, in this version of the lab."""
-    return int(struct.unpack("<q", sha256(b"server salt" + key).digest()[:8])[0])
-
-
 @dataclass(slots=True)
 class Client:
-    """One authorization key of one data centre, and what the server knows of whoever holds it."""
+    """One authorization key of one data centre, and what the server knows of whoever holds it.
+
+    `salt` is the first one of the schedule; `first_salt` came of the key exchange and holds until `first_until`
+    (Unix time).
+    """
 
     key: AuthKey
     dc: int
@@ -36,23 +36,24 @@ class Client:
     layer: int | None = None
     salt: int = 0
     first_salt: int | None = None
+    first_until: float = inf
 
     def __post_init__(self) -> None:
         self.salt = salt_of(self.key.key)
 
-    def accepts(self, salt: int) -> bool:
-        """Whether a message may carry this salt."""
-        return salt in (self.salt, self.first_salt)
-
 
 @dataclass(slots=True)
 class KeyStore:
-    """All keys of a lab; kept in a file (0600) if `path` is given, so that a restart forgets nobody."""
+    """All keys of a lab; kept in a file (0600) if `path` is given, so that a restart forgets nobody.
+
+    `started`: Unix time of the lab's first start, from which its salts count.
+    """
 
     rsa: rsa.PrivateKey
     ports: dict[int, int] = field(default_factory=dict)
     path: Path | None = None
     clients: dict[tuple[int, bytes], Client] = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
 
     def find(self, dc: int, key_id: bytes) -> Client | None:
         """The holder of a key in this data centre, or None for one that it does not know."""
@@ -90,7 +91,8 @@ class KeyStore:
         ]
         numbers = [format(n, "x") for n in (p.n, p.e, p.d, p.p, p.q)]
         ports = {str(dc): port for dc, port in self.ports.items()}
-        write_private(self.path, {"version": 1, "rsa": numbers, "ports": ports, "clients": rows})
+        stored = {"version": 1, "started": self.started, "rsa": numbers, "ports": ports, "clients": rows}
+        write_private(self.path, stored)
 
 
 def open_keys(path: Path | None) -> KeyStore:
@@ -103,6 +105,7 @@ def open_keys(path: Path | None) -> KeyStore:
             rsa.PrivateKey(*(int(n, 16) for n in stored["rsa"])),
             {int(dc): int(port) for dc, port in stored["ports"].items()},
             path,
+            started=float(stored.get("started", time.time())),
         )
         for c in stored["clients"]:
             client = Client(

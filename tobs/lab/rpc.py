@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telethon.errors import TypeNotFoundError
-from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 from telethon.tl.tlobject import TLObject, TLRequest
+
+from tobs.lab.tl import read_object
 
 if TYPE_CHECKING:
     from tobs.lab.floods import FloodBucket
@@ -127,7 +128,8 @@ def _unwrap(client: Client, request: Any, service: Service) -> Any:
 
 def _handle(method: Method, call: Call) -> Result:
     try:
-        return method.handle(call)
+        result = method.handle(call)
+        return bytes(result) if isinstance(result, TLObject) else result  # what cannot be written fails here, too
     except RpcFault:
         raise
     except Exception as error:
@@ -140,7 +142,7 @@ def answer(service: Service, client: Client, body: bytes, now: float, sent: floa
     counters = service.counters
     try:
         try:
-            request = BinaryReader(body).tgread_object()
+            request = read_object(body)
         except TypeNotFoundError as error:
             counters.requests["unknown"] += 1
             raise RpcFault("INPUT_METHOD_INVALID") from error

@@ -78,7 +78,7 @@ def public_pem(key: rsa.PrivateKey) -> str:
     return rsa.PublicKey(key.n, key.e).save_pkcs1().decode()
 
 
-def fingerprint(key: rsa.PrivateKey) -> int:
+def fingerprint(key: rsa.PrivateKey | rsa.PublicKey) -> int:
     """The signed 64-bit fingerprint that names this key in `resPQ`."""
     n = key.n.to_bytes(256, "big")
     e = key.e.to_bytes((key.e.bit_length() + 7) // 8, "big")

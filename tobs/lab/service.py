@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from tobs.lab.counters import Counters
 from tobs.lab.floods import FloodBucket
 from tobs.lab.network import Link
+from tobs.lab.salts import Salts
+from tobs.lab.session import Held, Session
 
 if TYPE_CHECKING:
     from tobs.lab.content import Content
@@ -20,38 +22,8 @@ if TYPE_CHECKING:
     from tobs.lab.world import World
 
 MAX_SESSIONS = 4096
-RECENT_IDS = 512
-
-
-class Session:
-    """One session of one key: the server's counter, and which of the client's messages were seen lately."""
-
-    __slots__ = ("_order", "_seen", "announced", "client", "id", "sequence")
-
-    def __init__(self, client: Client, session_id: int) -> None:
-        self.client = client
-        self.id = session_id
-        self.sequence = 0
-        self.announced = False
-        self._seen: set[int] = set()
-        self._order: list[int] = []
-
-    def is_new(self, msg_id: int) -> bool:
-        """Remember a client's message id: False when it came before."""
-        if msg_id in self._seen:
-            return False
-        self._seen.add(msg_id)
-        self._order.append(msg_id)
-        if len(self._order) > 2 * RECENT_IDS:
-            self._seen.difference_update(self._order[:RECENT_IDS])
-            del self._order[:RECENT_IDS]
-        return True
-
-    def next_sequence(self, *, content: bool) -> int:
-        """The sequence number of the server's next message: odd when it has to be acknowledged."""
-        number = 2 * self.sequence + content
-        self.sequence += content
-        return number
+MOST_HELD_BYTES = 64 << 20
+"""Bytes of unacknowledged answers in all sessions; past it, those that were silent longest lose theirs."""
 
 
 @dataclass(slots=True)
@@ -70,7 +42,12 @@ class Service:
     open_connections: dict[int, int] = field(default_factory=dict)
     accepted: int = 0
     block_hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
+    held: Held = field(default_factory=Held)
+    salts: Salts = field(init=False)
     _last_id: int = 0
+
+    def __post_init__(self) -> None:
+        self.salts = Salts(self.world.scenario.faults.salt_life, self.keys.started)
 
     def data_centre(self, dc: int) -> DataCentre | None:
         """The data centre with this number, or None."""
@@ -83,14 +60,29 @@ class Service:
         if found is not None:
             self.sessions.move_to_end(key)
             return found, False
-        made = self.sessions[key] = Session(client, session_id)
+        made = self.sessions[key] = Session(client, session_id, self.held)
         if len(self.sessions) > MAX_SESSIONS:
-            self.sessions.popitem(last=False)
+            self.sessions.popitem(last=False)[1].end()
         return made, True
 
     def end_session(self, client: Client, session_id: int) -> bool:
         """Forget a session: whether there was one."""
-        return self.sessions.pop((client.dc, client.key.id, session_id), None) is not None
+        ended = self.sessions.pop((client.dc, client.key.id, session_id), None)
+        if ended is not None:
+            ended.end()
+        return ended is not None
+
+    def limit_held(self) -> None:
+        """Let the sessions that were silent longest forget their answers, until all together hold few enough."""
+        for session in self.sessions.values():
+            if self.held.total <= MOST_HELD_BYTES:
+                return
+            if session.held:
+                session.let_go()
+
+    def salt(self, client: Client) -> int:
+        """The salt that holds for a key now."""
+        return self.salts.current(client, time.time())
 
     def next_id(self, *, answer: bool) -> int:
         """A message id of the server: rising, 1 modulo 4 for answers and 3 for what it says unasked."""
