@@ -52,6 +52,7 @@ class KeyStore:
     rsa: rsa.PrivateKey
     ports: dict[int, int] = field(default_factory=dict)
     path: Path | None = None
+    media_ports: dict[int, int] = field(default_factory=dict)
     clients: dict[tuple[int, bytes], Client] = field(default_factory=dict)
 
     def find(self, dc: int, key_id: bytes) -> Client | None:
@@ -89,8 +90,9 @@ class KeyStore:
             for c in self.clients.values()
         ]
         numbers = [format(n, "x") for n in (p.n, p.e, p.d, p.p, p.q)]
-        ports = {str(dc): port for dc, port in self.ports.items()}
-        write_private(self.path, {"version": 1, "rsa": numbers, "ports": ports, "clients": rows})
+        ports, media = ({str(dc): port for dc, port in of.items()} for of in (self.ports, self.media_ports))
+        content = {"version": 1, "rsa": numbers, "ports": ports, "media_ports": media, "clients": rows}
+        write_private(self.path, content)
 
 
 def open_keys(path: Path | None) -> KeyStore:
@@ -103,6 +105,7 @@ def open_keys(path: Path | None) -> KeyStore:
             rsa.PrivateKey(*(int(n, 16) for n in stored["rsa"])),
             {int(dc): int(port) for dc, port in stored["ports"].items()},
             path,
+            {int(dc): int(port) for dc, port in stored.get("media_ports", {}).items()},
         )
         for c in stored["clients"]:
             client = Client(
