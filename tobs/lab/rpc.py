@@ -14,15 +14,22 @@ from telethon.errors import TypeNotFoundError
 from telethon.tl import functions, types
 from telethon.tl.tlobject import TLObject, TLRequest
 
+from tobs.lab.floods import PremiumWait
 from tobs.lab.tl import read_object
 
 if TYPE_CHECKING:
-    from tobs.lab.floods import FloodBucket
+    from tobs.lab.floods import FloodBucket, Wait
     from tobs.lab.keys import Client
     from tobs.lab.service import Service
     from tobs.lab.tl import Chunks
 
 TRUE, FALSE = b"\xb5ur\x99", b"7\x97y\xbc"
+ABROAD = frozenset({"users.getUsers", "updates.getState", "account.updateStatus", "account.getPassword"})
+"""What an account may ask beside `upload.*`, `help.*` and `auth.*` where it is not at home; of users only itself."""
+
+FOR_MEDIA = frozenset({"help.getConfig", "auth.importAuthorization", "auth.bindTempAuthKey"})
+"""What an address for files alone answers beside `upload.*`."""
+
 log = logging.getLogger(__name__)
 
 
@@ -62,12 +69,18 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """A serialized result; `served` is called as it leaves, to count what was really given out."""
+    """A serialized result; `served` is called as it leaves, to count what was really given out.
+
+    `method` is what was asked ("" for what is no method); `bucket` granted the request, or is None; `delivered` is
+    called with the time when the client has it.
+    """
 
     body: Chunks
     served: Callable[[], None] | None = None
     bucket: FloodBucket | None = None
+    delivered: Callable[[float], None] | None = None
     is_flood: bool = False
+    method: str = ""
 
 
 Result: TypeAlias = Reply | TLObject | bytes | bool
@@ -82,6 +95,17 @@ class Method:
     handle: Handler
     login: bool
     limit: str | None
+
+    @property
+    def family(self) -> str:
+        """The first part of its name: `upload`."""
+        return self.name.partition(".")[0]
+
+    def is_served(self, client: Client, request: Any, home: int) -> bool:
+        """Whether the account behind a key may ask this where it asks, away from home or not."""
+        if client.dc == home or client.user_id is None or self.family in {"upload", "help", "auth"}:
+            return True
+        return self.name in ABROAD and all(isinstance(i, types.InputUserSelf) for i in getattr(request, "id", ()))
 
 
 METHODS: dict[type[TLRequest], Method] = {}
@@ -137,9 +161,27 @@ def _handle(method: Method, call: Call) -> Result:
         raise RpcFault("INTERNAL", 500) from error
 
 
-def answer(service: Service, client: Client, body: bytes, now: float, sent: float) -> Reply:
-    """Answer one serialized request that arrived at `now`, sent at `sent`; a fault becomes a reply."""
-    counters = service.counters
+def _admit(service: Service, client: Client, method: Method, request: Any, *, media_only: bool) -> None:
+    """Refuse what cannot be asked here, by this client."""
+    if media_only and method.family != "upload" and method.name not in FOR_MEDIA:
+        # No document names the error; this is the one that Telegram has for a method out of place.
+        raise RpcFault("METHOD_INVALID")
+    if method.login and client.user_id is None:
+        raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
+    home = service.world.scenario.network.home
+    if not method.is_served(client, request, home):
+        service.counters.migrations += 1
+        raise RpcFault(f"USER_MIGRATE_{home}", 303)
+
+
+def answer(
+    service: Service, client: Client, body: bytes, now: float, sent: float, *, media_only: bool = False
+) -> Reply:
+    """Answer one serialized request that arrived at `now`, sent at `sent`; a fault becomes a reply.
+
+    `media_only`: it came to an address that serves files alone.
+    """
+    counters, mishaps, name = service.counters, service.mishaps, ""
     try:
         try:
             request = read_object(body)
@@ -154,25 +196,31 @@ def answer(service: Service, client: Client, body: bytes, now: float, sent: floa
         if method is None:
             counters.requests["unknown"] += 1
             raise RpcFault("INPUT_METHOD_INVALID")
-        counters.requests[method.name] += 1
-        if method.login and client.user_id is None:
-            raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
+        name = method.name
+        counters.requests[name] += 1
+        _admit(service, client, method, request, media_only=media_only)
         bucket = service.bucket(client, method.limit) if method.limit else None
-        if bucket is not None and (wait := bucket.take(now, sent)):
-            return flooded(service, bucket, wait)
+        for wait in (service.premium_wait(client) if method.limit == "file" else None, bucket):
+            if wait is not None and (seconds := wait.take(now, sent)):
+                return flooded(service, wait, seconds)
+        if mishaps.errors and (mishap := mishaps.error(client, name)) is not None:
+            raise RpcFault(mishap[1], mishap[0])
         result = _handle(method, Call(service, client, request))
     except RpcFault as fault:
         counters.errors[fault.text] += 1
-        return Reply((fault.serialize(),))
-    if isinstance(result, Reply):
-        result.bucket = bucket
-        return result
+        return Reply((fault.serialize(),), method=name)
     if isinstance(result, bool):
         result = TRUE if result else FALSE
-    return Reply((bytes(result),), bucket=bucket)
+    reply = result if isinstance(result, Reply) else Reply((bytes(result),))
+    if service.references.expire and method.family != "upload":
+        reply.body = service.references.stamp(reply.body)
+    reply.bucket, reply.method = bucket, name
+    return reply
 
 
-def flooded(service: Service, bucket: FloodBucket, wait: int) -> Reply:
+def flooded(service: Service, wait: Wait, seconds: int) -> Reply:
     """The refusal that asks to wait so many seconds."""
     service.counters.refused += 1
-    return Reply((RpcFault(f"FLOOD_WAIT_{wait}", 420).serialize(),), bucket=bucket, is_flood=True)
+    word = "FLOOD_PREMIUM_WAIT" if isinstance(wait, PremiumWait) else "FLOOD_WAIT"
+    body = RpcFault(f"{word}_{seconds}", 420).serialize()
+    return Reply((body,), delivered=wait.delivered, is_flood=True)
