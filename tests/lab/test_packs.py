@@ -3,18 +3,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from telethon.tl import types
 
 from tobs.lab import packs
+from tobs.lab.history import History, entry_of
 from tobs.lab.kept import folder
 from tobs.lab.scenario import Scenario, load
+from tobs.lab.truth import truth
 from tobs.lab.world import World, build
-
-if TYPE_CHECKING:
-    from tobs.lab.history import History
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,6 +108,7 @@ def test_a_damaged_pack_is_made_anew(damage: str, cache: Path) -> None:
 BUILD = """
 import sys
 from tobs.lab.scenario import load
+from tobs.lab.truth import truth
 from tobs.lab.world import build
 sys.stdin.readline()
 world = build(load("text_loopback", scale=0.02), kept_from=1)
@@ -162,3 +163,39 @@ def test_positions_count_from_the_newest_message() -> None:
     assert history.position(ids[-1] + 1) is None
     assert history.at([0, 2]).messages == [history.get([number]).messages[0] for number in (ids[-1], ids[-3])]
     assert history.dates[0] == history.newest[0]
+
+
+# What is kept of the truth
+
+
+def test_the_truth_of_a_kept_world_is_found_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_files = load("demo", scale=0.05)
+    known = truth(build(with_files))
+    world = build(with_files, kept_from=1)
+    chats = [sorted(world.histories)[:1], sorted(world.histories)]
+    some, everything = (truth(world, chosen) for chosen in chats)
+    assert everything == known
+    assert some.digest != known.digest
+
+    def found(*_: object) -> None:
+        raise AssertionError("found anew although it is kept")
+
+    monkeypatch.setattr("tobs.lab.truth._find", found)
+    again = build(with_files, kept_from=1)
+    assert [truth(again, chosen) for chosen in chats] == [some, everything]
+    for kept in cache.glob("truth-*"):
+        kept.write_text(kept.read_text().replace(everything.digest, some.digest))
+    with pytest.raises(AssertionError, match="found anew"):
+        truth(again)
+
+
+def test_the_truth_of_a_changed_world_is_its_own(cache: Path) -> None:
+    world = build(scenario(), kept_from=1)
+    known = truth(world)
+    assert list(cache.glob("truth-*"))
+    peer, history = next(iter(world.histories.items()))
+    kept = len(list(cache.glob("truth-*")))
+    entries = [entry_of(types.Message(1, types.PeerUser(peer), date=9, message="own"), 9, (), (), 0)]
+    changed = replace(world, histories=world.histories | {peer: History(peer, history.kind, entries)})
+    assert truth(changed).digest != known.digest
+    assert len(list(cache.glob("truth-*"))) == kept

@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import PIL
 import telethon
@@ -41,16 +41,11 @@ if TYPE_CHECKING:
 
 MAGIC = b"TOBSMSG1"
 CHECKED_AT_ONCE = 1 << 20
+Chat: TypeAlias = "tuple[int, str, Iterable[Entry]]"
+"""What `History` takes: marked id, kind and entries, oldest first."""
+
 _LENGTH = 8
 _HASH = 32
-
-
-class Chat(NamedTuple):
-    """A chat as it is composed: `peer_id` is its marked id; `entries` come oldest first and are taken once."""
-
-    peer_id: int
-    kind: str
-    entries: Iterable[Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,8 @@ def _makers() -> str:
 def packed(origin: Origin, compose: Callable[[], Iterable[Chat]]) -> list[History]:
     """The histories of `compose()`, read from disk: they are composed only where no sound pack is kept.
 
-    What is written for other makers of the same content is removed then.
+    Entries are taken once, and those of a chat whole before the next chat is. What is written for other makers of
+    the same content is removed then.
     """
     path = folder() / f"messages-{origin}.pack"
     with suppress(OSError, ValueError):
@@ -129,16 +125,16 @@ def _write(out: BinaryIO | Any, origin: Origin, chats: Iterable[Chat]) -> None:
     hashed = _Hashed(out)
     hashed.write(MAGIC)
     index: list[dict[str, Any]] = []
-    for chat in chats:
+    for peer_id, kind, entries in chats:
         start = hashed.place
-        columns = gather(chat.entries, hashed.write)
+        columns = gather(entries, hashed.write)
         messages = (start, hashed.place)
         places = {}
         for name, column in columns.all().items():
             start = hashed.place
             hashed.write(column.tobytes())
             places[name] = (start, hashed.place)
-        index.append({"peer_id": chat.peer_id, "kind": chat.kind, "messages": messages, "columns": places})
+        index.append({"peer_id": peer_id, "kind": kind, "messages": messages, "columns": places})
     text = json.dumps({"origin": str(origin), "chats": index}).encode()
     hashed.write(text)
     out.write(hashed.digest.digest() + len(text).to_bytes(_LENGTH, "big"))

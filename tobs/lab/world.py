@@ -11,13 +11,14 @@ from tobs.lab.compose import NO_FILE, Author, arrange, draw_ids
 from tobs.lab.draws import Draws
 from tobs.lab.files import FileSpec, Posting, Shelf, draw_files
 from tobs.lab.history import History, Slice
-from tobs.lab.packs import Chat, origin_of, packed
+from tobs.lab.packs import origin_of, packed
 from tobs.lab.people import CHANNEL_MARK, CODE, PASSWORD, PHONE, Cast, draw_cast, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tobs.lab.history import Entry
+    from tobs.lab.packs import Chat
     from tobs.lab.scenario import Scenario
 
 __all__ = ["FileSpec", "History", "Slice", "World", "build"]
@@ -144,4 +145,4 @@ def _side_chats(scenario: Scenario, cast: Cast, postings: list[Posting]) -> Iter
 
 def _chat(author: Author, entries: Iterator[Entry]) -> Chat:
     kinds = {types.PeerUser: "user", types.PeerChat: "chat", types.PeerChannel: "channel"}
-    return Chat(mark(author.peer), kinds[type(author.peer)], entries)
+    return (mark(author.peer), kinds[type(author.peer)], entries)
