@@ -18,15 +18,14 @@ import sys
 import tempfile
 import threading
 import weakref
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-import PIL
-import telethon
-from PIL import features
 from telethon.tl import alltlobjects
 
 from tobs.lab.columns import Columns, gather
@@ -68,14 +67,7 @@ def origin_of(dataset: Dataset, seed: int) -> Origin:
 def _makers() -> str:
     """A hash of this room's code and data, and of the libraries that have a part in the bytes."""
     here = Path(__file__).parent
-    libraries = (
-        telethon.__version__,
-        alltlobjects.LAYER,
-        PIL.__version__,
-        features.version("jpg"),
-        features.version("zlib"),
-        sys.byteorder,
-    )
+    libraries = (version("telethon"), alltlobjects.LAYER, version("pillow"), zlib.ZLIB_RUNTIME_VERSION, sys.byteorder)
     digest = hashlib.sha256(repr(libraries).encode())
     for path in sorted(here.rglob("*")):
         inside = path.relative_to(here).parts
