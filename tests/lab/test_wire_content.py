@@ -50,7 +50,7 @@ async def test_a_history_is_read_whole_over_every_transport(connection: Any) -> 
     async with running(world) as lab, connected(lab, connection=connection) as client:
         for dialog in await client.get_dialogs():
             got = [message async for message in client.iter_messages(dialog.entity, wait_time=0)]
-            held = world.histories[dialog.id].serialized()[::-1]
+            held = list(world.histories[dialog.id].serialized())[::-1]
             assert [bytes(message) for message in got] == [bytes(parse(data)) for data in held]
 
 
