@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.export.labs import SCENARIOS, command, main_chat, side_chat, surroundings, tobs, tobs_child, world_of
+from tests.export.labs import ROOT, SCENARIOS, command, main_chat, side_chat, surroundings, tobs, tobs_child, world_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = SCENARIOS / "small.toml"
+CONFORMANCE = ROOT / "tests" / "lab" / "scenarios" / "conformance.toml"
 EXPORT = (
     "import os, subprocess, sys\n"
     "chat, folder = os.environ['TOBS_LAB_CHAT'], os.environ['TOBS_LAB_FOLDER']\n"
@@ -49,6 +50,14 @@ def test_an_exporter_that_leaves_everything(tmp_path: Path) -> None:
     assert told["connections_opened"] >= 2
     assert "messages/s" in done.err, "what the program says goes to standard error"
     assert any((tmp_path / "f" / "a").iterdir())
+
+
+@pytest.mark.parametrize("client", ["plain_telethon", "plain_kurigram"])
+def test_the_shown_clients_leave_everything(client: str) -> None:
+    program = ROOT / "experiments" / "clients" / f"{client}.py"
+    told = tobs("lab", "run", "--scenario", CONFORMANCE, "--json", "--", sys.executable, program).value
+    assert (told["ok"], told["missing"], told["corrupt"], told["extra"]) == (True, 0, 0, 0)
+    assert told["found"] == 8
 
 
 def test_a_program_that_leaves_nothing() -> None:
