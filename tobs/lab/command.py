@@ -42,8 +42,10 @@ class Use:
     peak_rss: int | None
 
 
-def use(command: Sequence[str], environment: Mapping[str, str], timeout: float | None = None) -> Use:
-    """Run a command to its end and measure it. What it prints goes to standard error.
+def use(
+    command: Sequence[str], environment: Mapping[str, str], timeout: float | None = None, *, quiet: bool = False
+) -> Use:
+    """Run a command to its end and measure it. What it prints goes to standard error, or nowhere if `quiet`.
 
     An interrupt (KeyboardInterrupt) is passed on to the command, and raised again when that has ended. Nothing
     of its process group is left running. Raises `UsageError` when it cannot be started.
@@ -51,7 +53,11 @@ def use(command: Sequence[str], environment: Mapping[str, str], timeout: float |
     started = time.monotonic()
     try:
         process = subprocess.Popen(  # noqa: S603  running what the user names is what this is for
-            list(command), env=dict(environment), stdout=STDERR, start_new_session=True
+            list(command),
+            env=dict(environment),
+            stdout=subprocess.DEVNULL if quiet else STDERR,
+            stderr=subprocess.DEVNULL if quiet else None,
+            start_new_session=True,
         )
     except OSError as error:
         raise UsageError(
