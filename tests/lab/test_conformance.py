@@ -56,7 +56,7 @@ def chat() -> int:
 def held() -> tuple[Read, ...]:
     """The main chat's messages, newest first, as their bytes say."""
     found = []
-    for data in reversed(world().histories[chat()].serialized()):
+    for data in list(world().histories[chat()].serialized())[::-1]:
         message = parse(data)
         text = None if getattr(message, "action", None) else message.message
         entities = len(getattr(message, "entities", None) or ())
@@ -134,7 +134,7 @@ async def test_every_message_survives_a_clients_own_codec(connect: Connect) -> N
         while page := await client.page(chat(), offset):
             read += page
             offset = parse(page[-1]).id
-        assert read == world().histories[chat()].serialized()[::-1]
+        assert read == list(world().histories[chat()].serialized())[::-1]
 
 
 async def test_messages_are_found_by_id(connect: Connect) -> None:

@@ -6,10 +6,11 @@ Names play no part, so any program can be judged, whatever it calls its files an
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tobs.lab.truth import choose
 
@@ -22,17 +23,28 @@ HEAD = 4096
 SHORTEST = 512
 """Bytes below which neither a head nor a size says which file was meant."""
 
+MOST_ALIKE = 200
+"""Files among which the one is looked for that a damaged file was meant to be."""
+
+PROBE, PROBES = 64, 32
 BLOCK = 1 << 20
+
+
+class Bytes(Protocol):
+    """Bytes that can be read in any order."""
+
+    def read(self, offset: int, limit: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One distinct file of the chats: `head` is the SHA-256 of its first 4096 bytes."""
+    """One distinct file of the chats: `head` is the SHA-256 of its first 4096 bytes, `content` has them all."""
 
     id: int
     size: int
     sha256: str
     head: bytes
+    content: Bytes = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class Judgement:
 
     `corrupt` lists what is not there, but for something like it: a file of another content that begins with the
     same 4096 bytes (so one that was cut off too) or has the same size, with that file's path within the folder.
+    Where this fits several files it is the one that more of the bytes agree with.
     `extra` counts all other files that hold none of what was expected; second copies are nothing to be judged.
     """
 
@@ -59,7 +72,7 @@ class Judgement:
 class _Left:
     """A file that holds nothing of what was expected."""
 
-    path: str
+    path: Path
     size: int
     head: bytes
 
@@ -76,7 +89,7 @@ def expected(world: World, chats: int | Iterable[int] | None = None) -> list[Exp
             spec = world.shelf.specs[file_id]
             content = spec.sha256()
             if content not in files:
-                files[content] = Expected(file_id, spec.size, content, sha256(spec.read(0, HEAD)).digest())
+                files[content] = Expected(file_id, spec.size, content, sha256(spec.read(0, HEAD)).digest(), spec)
     return list(files.values())
 
 
@@ -86,20 +99,24 @@ def judge(folder: Path, files: Iterable[Expected]) -> Judgement:
     found: set[str] = set()
     others: list[_Left] = []
     for path in _walk(folder):
-        content, left = _read(path, folder)
+        content, left = _read(path)
         if content in wanted:
             found.add(content)
         else:
             others.append(left)
     lost = {key: file for key, file in wanted.items() if key not in found}
-    by_head = {file.head: file for file in lost.values()}
-    by_size = {file.size: file for file in lost.values()}
+    by_head, by_size = defaultdict(list), defaultdict(list)
+    for file in lost.values():
+        by_head[file.head].append(file)
+        by_size[file.size].append(file)
     corrupt: list[tuple[Expected, str]] = []
     for left in others:
-        meant = (by_head.get(left.head) or by_size.get(left.size)) if left.size >= SHORTEST else None
-        if meant is not None and meant.sha256 in lost:
-            del lost[meant.sha256]
-            corrupt.append((meant, left.path))
+        alike = by_head[left.head] + by_size[left.size] if left.size >= SHORTEST else []
+        meant = [file for file in alike if file.sha256 in lost][:MOST_ALIKE]
+        if meant:
+            likest = max(meant, key=lambda file: _likeness(file, left))
+            del lost[likest.sha256]
+            corrupt.append((likest, left.path.relative_to(folder).as_posix()))
     return Judgement(
         found=[file for key, file in wanted.items() if key in found],
         missing=list(lost.values()),
@@ -117,7 +134,18 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _read(path: Path, folder: Path) -> tuple[str, _Left]:
+def _likeness(file: Expected, left: _Left) -> int:
+    """In how many of some places, evenly spread over the shorter of both, the two agree."""
+    step = max(PROBE, min(file.size, left.size) // PROBES)
+    with left.path.open("rb") as held:
+        agreed = 0
+        for place in range(0, min(file.size, left.size) - PROBE + 1, step):
+            held.seek(place)
+            agreed += held.read(PROBE) == file.content.read(place, PROBE)
+    return agreed
+
+
+def _read(path: Path) -> tuple[str, _Left]:
     whole = sha256()
     with path.open("rb") as file:
         head = file.read(HEAD)
@@ -125,4 +153,4 @@ def _read(path: Path, folder: Path) -> tuple[str, _Left]:
         while block := file.read(BLOCK):
             whole.update(block)
         size = file.tell()
-    return whole.hexdigest(), _Left(path.relative_to(folder).as_posix(), size, sha256(head).digest())
+    return whole.hexdigest(), _Left(path, size, sha256(head).digest())
