@@ -7,6 +7,7 @@ Ids of chats are marked, as both have them.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from pyrogram.connection import Connection as PyrogramConnection
 from pyrogram.connection.transport import TCPAbridged
 from pyrogram.crypto import rsa as pyrogram_keys
 from pyrogram.errors.rpc_error import RPCError as PyrogramRefusal
+from pyrogram.raw.core import TLObject
 from pyrogram.raw.functions.auth.log_out import LogOut
 from pyrogram.raw.functions.messages.get_history import GetHistory
 from telethon import TelegramClient, errors, functions
@@ -41,6 +43,23 @@ class Read(NamedTuple):
     date: int
     text: str | None
     entities: int
+
+
+def plain(value: Any) -> Any:
+    """A TL object of kurigram's, or the dictionary of one of Telethon's, in the same plain values.
+
+    What is None, False or empty is left out, since the two differ in what an absent field becomes.
+    """
+    if isinstance(value, list):  # kurigram's lists are TL objects too
+        return [plain(inner) for inner in value]
+    if isinstance(value, TLObject):
+        value = {"_": value.QUALNAME.rpartition(".")[2], **{name: getattr(value, name) for name in value.__slots__}}
+    if isinstance(value, dict):
+        inside = {name: plain(inner) for name, inner in value.items()}
+        return {
+            name: inner for name, inner in inside.items() if inner is not None and inner is not False and inner != []
+        }
+    return int(value.timestamp()) if isinstance(value, datetime) else value
 
 
 class RefusedError(Exception):
@@ -76,8 +95,8 @@ class Client(Protocol):
     async def history(self, chat: int) -> list[Read]:
         """The whole history, newest first, in the client's own way of reading one."""
 
-    async def page(self, chat: int, offset_id: int = 0, limit: int = 100) -> list[bytes]:
-        """One page of messages, each serialized anew by the client's own codec."""
+    async def page(self, chat: int, offset_id: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        """One page of messages, each as the client's own codec understands it, in plain values."""
 
     async def messages(self, chat: int, numbers: list[int]) -> list[Read | None]:
         """Messages by their ids, None where there is none."""
@@ -123,10 +142,10 @@ class _Telethon:
     async def history(self, chat: int) -> list[Read]:
         return [_of_telethon(message) async for message in self._client.iter_messages(chat, wait_time=0)]
 
-    async def page(self, chat: int, offset_id: int = 0, limit: int = 100) -> list[bytes]:
+    async def page(self, chat: int, offset_id: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         peer = await self._client.get_input_entity(chat)
         request = functions.messages.GetHistoryRequest(peer, offset_id, None, 0, limit, 0, 0, 0)
-        return [bytes(message) for message in (await self._client(request)).messages]
+        return [plain(message.to_dict()) for message in (await self._client(request)).messages]
 
     async def messages(self, chat: int, numbers: list[int]) -> list[Read | None]:
         found = await self._client.get_messages(chat, ids=numbers)
@@ -179,12 +198,12 @@ class _Kurigram:
     async def history(self, chat: int) -> list[Read]:
         return [_of_kurigram(message) async for message in self._client.get_chat_history(chat)]
 
-    async def page(self, chat: int, offset_id: int = 0, limit: int = 100) -> list[bytes]:
+    async def page(self, chat: int, offset_id: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         peer = await self._client.resolve_peer(chat)
         request = GetHistory(
             peer=peer, offset_id=offset_id, offset_date=0, add_offset=0, limit=limit, max_id=0, min_id=0, hash=0
         )
-        return [message.write() for message in (await self._client.invoke(request)).messages]
+        return [plain(message) for message in (await self._client.invoke(request)).messages]
 
     async def messages(self, chat: int, numbers: list[int]) -> list[Read | None]:
         found = await self._client.get_messages(chat, numbers)
@@ -224,6 +243,13 @@ async def telethon(lab: Lab, *, new: bool = False, transport: Any = ConnectionTc
 @asynccontextmanager
 async def kurigram(lab: Lab, *, new: bool = False, transport: Any = TCPAbridged) -> AsyncIterator[Client]:
     """kurigram, likewise; that it begins at data centre 2 cannot be changed."""
+    async with kurigram_client(lab, new=new, transport=transport) as client:
+        yield _Kurigram(client, lab.server_file)
+
+
+@asynccontextmanager
+async def kurigram_client(lab: Lab, *, new: bool = False, transport: Any = TCPAbridged) -> AsyncIterator[Any]:
+    """The client of kurigram itself, with the server file's session or none."""
     server = lab.server_file
     public = rsa.PublicKey.load_pkcs1(server["public_key"].encode())
     number = raw.core.primitives.Bytes
@@ -250,7 +276,7 @@ async def kurigram(lab: Lab, *, new: bool = False, transport: Any = TCPAbridged)
     )
     await client.connect()
     try:
-        yield _Kurigram(client, server)
+        yield client
     finally:
         for session in (*client.media_sessions.values(), *client.sessions.values()):
             await session.stop()
