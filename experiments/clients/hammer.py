@@ -22,7 +22,7 @@ from telethon.sessions import StringSession
 from telethon.tl import functions
 
 HOST, PORT = environ["TOBS_LAB_HOST"], int(environ["TOBS_LAB_PORT"])
-AT_ONCE = 20
+AT_ONCE = 50
 GREED = 10
 
 
