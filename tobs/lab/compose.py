@@ -214,7 +214,8 @@ class Author:
         if form == 3:
             return self._service(message_id, date, types.MessageActionChatAddUser([user.id]), (user.id,))
         if form == 4:
-            return self._service(message_id, date, types.MessageActionChatJoinedByLink(user.id), (user.id,))
+            action = types.MessageActionChatJoinedByLink(draws.pick(self.writers).id)
+            return self._service(message_id, date, action, (action.inviter_id,), sender=types.PeerUser(user.id))
         pinned = types.MessageReplyHeader(reply_to_msg_id=draws.pick(seen))
         return self._service(message_id, date, types.MessageActionPinMessage(), (), reply_to=pinned)
 
@@ -227,8 +228,9 @@ class Author:
         *,
         reply_to: Any = None,
         file_id: int = 0,
+        sender: Any = None,
     ) -> Entry:
-        sender = self._sender()
+        sender = sender or self._sender()
         users, chats = self._around(sender)
         if isinstance(action, types.MessageActionChatCreate):
             named = tuple(action.users)

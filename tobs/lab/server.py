@@ -33,8 +33,8 @@ BACKLOG = 128
 class Lab:
     """A lab that listens.
 
-    `server_file` is what a client needs (`dc, host, port, public_key, session, api_id, api_hash, phone, code,
-    password`), `ports` has the port of every data centre.
+    `server_file` is what a client needs (`dc, host, port, ports, public_key, session, pyrogram_session, api_id,
+    api_hash, phone, code, password, chat`), `ports` has the port of every data centre.
     """
 
     def __init__(
