@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import replace
 from functools import cache
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from telethon.tl import types
+from telethon.tl import functions, types
 from telethon.utils import stripped_photo_to_jpg
 
 from tests.lab.decoding import check
+from tests.lab.fakes import connected, running
 from tobs.lab.dataset import SMALLEST, Files
 from tobs.lab.descriptions import OUTLINE, pack_waveform
 from tobs.lab.draws import Draws
@@ -232,3 +234,38 @@ def test_a_hundred_thousand_files_are_a_few_numbers_each() -> None:
     assert sum(memoryview(column).nbytes for column in columns if not isinstance(column, list)) < 20 * len(shelf.specs)
     last = list(shelf.specs)[-1]
     assert shelf.specs[last].read(0, 64) == shelf.postings[-1].spec.read(0, 64)
+
+
+# On the wire, and on any machine
+
+
+async def test_a_client_gets_files_and_their_previews_of_every_kind() -> None:
+    one = world()
+    got = set()
+    async with running(one) as lab, connected(lab) as client:
+        for posting in one.shelf.postings:
+            spec, preview = posting.spec, one.shelf.previews.get(posting.spec.id)
+            if spec.dc != one.scenario.network.home or posting.kind in got:
+                continue
+            form = types.InputPhotoFileLocation if posting.kind == "photo" else types.InputDocumentFileLocation
+            for size, expected in (("", spec), ("m", preview)):
+                if expected is None:
+                    continue
+                location = form(spec.id, spec.access_hash, spec.file_reference, size)
+                part = await client(functions.upload.GetFileRequest(location, 0, 131_072))
+                assert part.bytes == expected.read(0, 131_072)
+                hashes = await client(functions.upload.GetFileHashesRequest(location, 0))
+                assert hashes[0].hash == hashlib.sha256(part.bytes).digest()
+            got.add(posting.kind)
+        assert lab.counters()["duplicate_parts"] == 0
+    assert got == {kind for kind, _ in DEMO.kinds}
+
+
+def test_the_bytes_are_the_same_on_any_day_and_machine() -> None:
+    digest = hashlib.sha256()
+    for files in (shelf(), twins()):
+        for posting in files.postings:
+            spec, preview = posting.spec, files.previews.get(posting.spec.id)
+            digest.update(f"{spec.id} {spec.size} {spec.sha256()} {preview and preview.sha256()}\n".encode())
+            digest.update(bytes(posting.media))
+    assert digest.hexdigest() == "73a80c95e011327782a97c7f325f468a1831ae093dbabc2e42b0f7fdd8a64973"

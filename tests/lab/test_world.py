@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 
 @cache
 def small() -> World:
-    """A tenth of the demo: 200 messages, 10 files of every kind."""
+    """A tenth of the demo: 200 messages, 13 files of all kinds."""
     return build(load("demo", scale=0.1))
 
 
@@ -344,7 +344,7 @@ def test_texts_have_characters_outside_the_basic_plane_and_right_to_left_ones() 
 def test_photos_are_jpeg_of_the_announced_sizes() -> None:
     world = small()
     photos = [posting.photo for posting in world.shelf.postings if posting.photo]
-    assert len(photos) == 7
+    assert len(photos) == 6
     for photo in photos:
         for size in photo.sizes:
             if isinstance(size, types.PhotoStrippedSize):

@@ -55,7 +55,8 @@ class FileSpec:
     """One file: what `upload.getFile` needs to check a request and to answer it.
 
     `kind` is "photo" (an InputPhotoFileLocation names it), or else one of `Dataset.kinds` (an
-    InputDocumentFileLocation does).
+    InputDocumentFileLocation does). A preview has its file's id negated: what is counted or kept by id tells the two
+    apart.
     """
 
     id: int
@@ -269,4 +270,4 @@ class Inventory:
         size = len(template.preview) + SMALLEST_ROOM[form]
         spec = self.spec(number)
         stream = Stream(self.seed, f"preview of {self.key(number)}", size)
-        return replace(spec, size=size, content=fit(template.preview, form, stream))
+        return replace(spec, id=-spec.id, size=size, content=fit(template.preview, form, stream))
