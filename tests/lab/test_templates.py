@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.lab.decoding import check
 from tobs.lab.dataset import SMALLEST
-from tobs.lab.fitting import SMALLEST_ROOM, fit, fits
+from tobs.lab.fitting import SMALLEST_ROOM, choices, fit, fits
 from tobs.lab.stream import Stream
 from tobs.lab.templates import Template, templates
 
@@ -30,6 +30,18 @@ def test_every_kind_has_a_template_for_the_smallest_files() -> None:
         assert any(fits(template, SMALLEST + 1) for template in these), kind
         assert kind == "document" or any(fits(template, SMALLEST) for template in these), kind
     assert sum(len(template.data) + len(template.preview) for template in EVERY) < 1_000_000
+
+
+@given(st.sampled_from([kind for kind in templates() if kind != "document"]), st.data())
+def test_files_are_made_of_what_fits_and_is_not_much_smaller(kind: str, data: st.DataObject) -> None:
+    highest = 256 << 10 if kind == "sticker" else 4_000_000_000
+    edges = [len(template.data) + SMALLEST_ROOM[template.form] + more for template in EVERY for more in (-1, 0, 1)]
+    edges += [limit + more for limit in (64 << 10, 256 << 10, 512 << 10, 200_000_000) for more in (-1, 0, 1, 2)]
+    some = st.sampled_from([edge for edge in edges if SMALLEST <= edge <= highest]) | st.integers(SMALLEST, highest)
+    size = data.draw(some)
+    fitting = [template for template in templates()[kind] if fits(template, size)]
+    longest = max(len(template.data) for template in fitting)
+    assert choices(kind, size) == tuple(template for template in fitting if len(template.data) >= longest // 3)
 
 
 @given(st.sampled_from(EVERY), st.integers(0, 140_000), st.data())

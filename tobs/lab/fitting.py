@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from tobs.lab.ogg import HEAD, SPARE, TagPages, page_ends, renumbered
 from tobs.lab.padding import FLAC, JPEG, PNG, Frames
 from tobs.lab.stream import Readable, Stream, whole_digest
+from tobs.lab.templates import templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,8 @@ LARGEST = {"tgs": 64 << 10, "mp3": 200_000_000}
 """Bytes of a file, at most; TGS stickers are that small on Telegram, and the extra field of gzip too."""
 LARGEST_STICKER = {"webm": 256 << 10, "webp": 512 << 10}
 """https://core.telegram.org/stickers"""
+CHOICE = 3
+"""Files are made of templates up to so many times smaller than the largest that fits."""
 EVEN = frozenset({"webp"})
 """Forms whose files have an even size."""
 
@@ -97,6 +100,28 @@ def fits(template: Template, size: int) -> bool:
         and size <= min(LARGEST.get(form, size), largest.get(form, size))
         and not (form in EVEN and room % 2)
     )
+
+
+def choices(kind: str, size: int) -> tuple[Template, ...]:
+    """The templates that a file of a kind and size may be made of: those that fit and are not very much smaller."""
+    return _choices(kind, bisect_right(_borders(kind), size), size % 2)
+
+
+@cache
+def _borders(kind: str) -> tuple[int, ...]:
+    """The sizes at which another template of a kind begins to fit, or no longer does."""
+    borders = {len(template.data) + SMALLEST_ROOM[template.form] for template in templates()[kind]}
+    borders |= {largest + 1 for largest in (*LARGEST.values(), *LARGEST_STICKER.values())}
+    return tuple(sorted(borders))
+
+
+@cache
+def _choices(kind: str, place: int, odd: int) -> tuple[Template, ...]:
+    """`choices` between two borders, for even or odd sizes."""
+    size = _borders(kind)[place - 1]
+    fitting = [template for template in templates()[kind] if fits(template, size + (size + odd) % 2)]
+    needed = max(len(template.data) for template in fitting) // CHOICE
+    return tuple(template for template in fitting if len(template.data) >= needed)
 
 
 def fit(data: bytes, form: str, stream: Stream) -> Joined:

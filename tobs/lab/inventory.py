@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from tobs.lab.dataset import MEGABYTE, SMALLEST, Dataset, Files
 from tobs.lab.draws import Draws, key_digest, seeded_bytes
-from tobs.lab.fitting import SMALLEST_ROOM, fit, fits, join
+from tobs.lab.fitting import SMALLEST_ROOM, choices, fit, join
 from tobs.lab.paper import Zipped, pdf
 from tobs.lab.stream import Stream
-from tobs.lab.templates import Template, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tobs.lab.stream import Content
+    from tobs.lab.templates import Template
 
 LARGEST = 4_000_000_000
 """Bytes of a file at most: what Telegram takes from subscribers."""
@@ -152,6 +152,12 @@ def _follow(origins: list[int], sizes: list[int], places: list[int], models: lis
         sizes[place] = sizes[origins[place]]
 
 
+def _preview_form(template: Template) -> tuple[str, int]:
+    """Form and bytes of a preview, which has as little padding as can be."""
+    form = "webp" if template.kind == "sticker" else "jpg"
+    return form, len(template.preview) + SMALLEST_ROOM[form]
+
+
 class Inventory:
     """The files of a dataset by number, those of a kind together in the order of `Dataset.kinds`.
 
@@ -217,9 +223,7 @@ class Inventory:
         kind, size = self.kind(number), self._sizes[number]
         if kind == "document" and self._paper(number) != "picture":
             return None
-        fitting = [template for template in templates()[kind] if fits(template, size)]
-        needed = max(len(template.data) for template in fitting) // 3
-        fitting = [template for template in fitting if len(template.data) >= needed]
+        fitting = choices(kind, size)
         return fitting[self._choice(number) % len(fitting)]
 
     def form(self, number: int) -> str:
@@ -266,8 +270,13 @@ class Inventory:
         template = self.template(number)
         if template is None or not template.preview:
             return None
-        form = "webp" if template.kind == "sticker" else "jpg"
-        size = len(template.preview) + SMALLEST_ROOM[form]
+        _, size = _preview_form(template)
         spec = self.spec(number)
+        return replace(spec, id=-spec.id, size=size, content=Drawn(self._preview_content, number))
+
+    def _preview_content(self, number: int) -> Content:
+        template = self.template(number)
+        assert template is not None
+        form, size = _preview_form(template)
         stream = Stream(self.seed, f"preview of {self.key(number)}", size)
-        return replace(spec, id=-spec.id, size=size, content=fit(template.preview, form, stream))
+        return fit(template.preview, form, stream)
