@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.lab.decoding import check
 from tobs.lab.dataset import SMALLEST
 from tobs.lab.fitting import SMALLEST_ROOM, choices, fit, fits
 from tobs.lab.stream import Stream
-from tobs.lab.templates import Template, templates
+from tobs.lab.templates import Template, make, templates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 EVERY = [template for these in templates().values() for template in these]
 
@@ -74,3 +81,15 @@ def test_a_video_of_gigabytes_decodes() -> None:
     content = fit(templates()["video"][2].data, "mp4", Stream(4, "key", 2_000_000_000))
     assert content.size == 2_000_000_000
     check(content, "mp4", templates()["video"][2])
+
+
+@pytest.mark.parametrize("makers", [make.photos, make.pictures, make.clips, make.sounds, make.stickers])
+def test_templates_can_be_made_anew(makers: Callable[[], Iterator[make.Made]]) -> None:
+    kind, form, data, facts, small = next(iter(makers()))
+    known = {(template.kind, template.form): template for template in EVERY}[kind, form]
+    made = replace(known, data=data, shape=tuple(facts.get("shape", (0, 0))), seconds=facts.get("seconds", 0.0))
+    check(fit(data, form, Stream(5, "key", len(data) + 800)), form, made)
+    assert bool(small) == bool(known.preview)
+    if small:
+        with Image.open(io.BytesIO(small)) as preview:
+            assert preview.size == tuple(facts["small"])
