@@ -247,7 +247,7 @@ def test_one_other_byte_in_any_file_changes_the_digest() -> None:
     for file_id, spec in world.shelf.specs.items():
         data = bytearray(spec.read(0, spec.size))
         data[len(data) // 3] ^= 1
-        specs = world.shelf.specs | {file_id: replace(spec, content=Plain(bytes(data)))}
+        specs = {**world.shelf.specs, file_id: replace(spec, content=Plain(bytes(data)))}
         changed = replace(world, shelf=replace(world.shelf, specs=specs))
         assert truth(changed).digest != known
 

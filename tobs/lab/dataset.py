@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tobs.lab.table import Table
@@ -12,7 +12,7 @@ KILOBYTE = 1_000
 MEGABYTE = 1_000_000
 ROUNDING = 1e-6
 SMALLEST = 4 * KILOBYTE
-"""Bytes below which no file is drawn: a picture with its tables has to fit."""
+"""Bytes below which no file is drawn: the smallest template of each kind with its padding has to fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Files:
 
     TOML keys: `count` of distinct files (0); sizes are log-normal with `median_kb` and `sigma` (defaults by
     kind, all assumed); `total_mb`: then all sizes are scaled so that they sum to it;
-    `largest_mb`: no drawn size is above it.
+    `largest_mb`: no drawn size is above it (default for stickers 0.06, for others none).
     """
 
     count: int
@@ -44,10 +44,15 @@ class Dataset:
     service messages (the first, the creation, always is). Of all messages but these: `replies`, `forwards`,
     `edited`, `reactions`. `gaps`: share of message ids that are deleted.
 
-    Files: `photos`, `documents`, `videos`, `voices` (tables, see `Files`); `files`: percent of the files on
-    each data centre (`{2 = 60, 4 = 40}`; default all on the home one); `albums`: share of photos and videos
-    that come in albums; `repeats`: further messages that post a file again, as a share of the files;
-    `hostile`: share of documents with a hostile file name.
+    Files: `photos`, `documents`, `videos`, `voices`, `audios` (music), `rounds` (round videos), `animations`,
+    `stickers` (tables, see `Files`); `files`: percent of the files on each data centre (`{2 = 60, 4 = 40}`;
+    default all on the home one); `albums`: share of photos and videos that come in albums; `repeats`: further
+    messages that post a file again, as a share of the files; `hostile`: share of documents with a hostile name.
+
+    `duplicates`: share of the files of each kind whose content is that of an earlier one, under an id of its
+    own; `lookalikes`: share whose content has the size, the beginning and the end of an earlier one and
+    differs in 64 bytes between (as far as there are files of 400 kB). Such files have the smallest of the
+    sizes drawn for them; the other files grow so that they all still sum to `total_mb`, as far as they can.
     """
 
     kind: str
@@ -66,10 +71,16 @@ class Dataset:
     albums: float
     repeats: float
     hostile: float
+    duplicates: float
+    lookalikes: float
     photos: Files
     documents: Files
     videos: Files
     voices: Files
+    audios: Files
+    rounds: Files
+    animations: Files
+    stickers: Files
     files: tuple[tuple[int, float], ...]
 
     @property
@@ -80,6 +91,10 @@ class Dataset:
             ("document", self.documents),
             ("video", self.videos),
             ("voice", self.voices),
+            ("audio", self.audios),
+            ("round", self.rounds),
+            ("animation", self.animations),
+            ("sticker", self.stickers),
         )
 
     @property
@@ -95,14 +110,12 @@ class Dataset:
             total = None if files.total is None else max(1, round(files.total * scale))
             return replace(files, count=_times(files.count, scale), total=total)
 
+        grown: dict[str, Any] = {name: grow(getattr(self, name)) for name in _DEFAULT_SIZES}
         larger = replace(
             self,
             messages=_times(self.messages, scale),
             side_messages=_times(self.side_messages, scale),
-            photos=grow(self.photos),
-            documents=grow(self.documents),
-            videos=grow(self.videos),
-            voices=grow(self.voices),
+            **grown,
         )
         return replace(larger, messages=max(larger.messages, larger.file_messages + 1))
 
@@ -117,12 +130,24 @@ _DEFAULT_SIZES = {  # median in kB and sigma, assumed: no published dataset give
     "documents": (1_000.0, 2.0),
     "videos": (8_000.0, 1.5),
     "voices": (60.0, 0.7),
+    "audios": (4_000.0, 0.6),
+    "rounds": (1_500.0, 0.8),
+    "animations": (600.0, 1.0),
+    "stickers": (25.0, 0.5),
 }
+_LARGEST = 4_000 * MEGABYTE
+_LARGEST_STICKER = 256 * KILOBYTE
+"""https://core.telegram.org/stickers"""
+_USUAL_STICKER = 60 * KILOBYTE
 
 
-def _read_files(table: Table, median_kb: float, sigma: float) -> Files:
+def _read_files(table: Table, name: str) -> Files:
+    median_kb, sigma = _DEFAULT_SIZES[name]
     total = table.optional_number("total_mb", low=0, high=1e6)
-    largest = table.optional_number("largest_mb", low=0.01, high=4_000)
+    highest = _LARGEST_STICKER if name == "stickers" else _LARGEST
+    largest = table.optional_number("largest_mb", low=0.01, high=highest / MEGABYTE)
+    if largest is None and name == "stickers":
+        largest = _USUAL_STICKER / MEGABYTE
     files = Files(
         count=table.whole("count", 0, low=0, high=1_000_000),
         median=round(table.number("median_kb", median_kb, low=4, high=4e6) * KILOBYTE),
@@ -154,9 +179,7 @@ def _read_shares(table: Table, home: int, centres: tuple[int, ...]) -> tuple[tup
 
 def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Dataset:
     """The dataset in `table`; `home` and `centres` are ids of data centres. Raises UsageError."""
-    kinds = {}
-    for name, (median_kb, sigma) in _DEFAULT_SIZES.items():
-        kinds[name] = _read_files(table.table(name), median_kb, sigma)
+    kinds = {name: _read_files(table.table(name), name) for name in _DEFAULT_SIZES}
 
     def share(key: str, default: float, high: float = 1) -> float:
         return table.number(key, default, low=0, high=high)
@@ -178,6 +201,8 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
         albums=share("albums", 0.3),
         repeats=share("repeats", 0.0),
         hostile=share("hostile", 0.1),
+        duplicates=share("duplicates", 0.0, high=0.9),
+        lookalikes=share("lookalikes", 0.0, high=0.9),
         files=_read_shares(table.table("files"), home, centres),
         **kinds,
     )

@@ -53,10 +53,15 @@ class World:
     shelf: Shelf
 
     def file(self, file_id: int, thumb: str = "") -> FileSpec | None:
-        """The file with this id, or None; `thumb` "m" gives a photo's preview, which has other bytes."""
-        if thumb == "m" and file_id in self.shelf.previews:
-            return self.shelf.previews[file_id]
-        return self.shelf.specs.get(file_id)
+        """The file with this id, or None; `thumb` "m" gives its preview, which has other bytes.
+
+        Of a photo, any other size is the whole; a document has none but "m".
+        """
+        spec = self.shelf.specs.get(file_id)
+        if not thumb or spec is None:
+            return spec
+        preview = self.shelf.previews.get(file_id) if thumb == "m" else None
+        return spec if preview is None and spec.kind == "photo" else preview
 
     def dialogs(self) -> list[int]:
         """Marked ids of the chats that have a history, that with the newest message first."""
@@ -109,11 +114,11 @@ def build(scenario: Scenario, *, kept_from: int = KEPT_FROM) -> World:
     )
 
 
-def _photos(postings: list[Posting]) -> list[Posting]:
-    return [posting for posting in postings if posting.photo is not None]
+def _photos(postings: Sequence[Posting]) -> list[Posting]:
+    return [posting for posting in postings if posting.kind == "photo"]
 
 
-def _channel(scenario: Scenario, cast: Cast, postings: list[Posting]) -> Chat:
+def _channel(scenario: Scenario, cast: Cast, postings: Sequence[Posting]) -> Chat:
     dataset, seed = scenario.dataset, scenario.seed
     draws = Draws(seed, "channel")
     posts = arrange(dataset, postings, draws)
@@ -122,7 +127,7 @@ def _channel(scenario: Scenario, cast: Cast, postings: list[Posting]) -> Chat:
     return _chat(author, author.write(ids, posts, START))
 
 
-def _side_chats(scenario: Scenario, cast: Cast, postings: list[Posting]) -> Iterator[Chat]:
+def _side_chats(scenario: Scenario, cast: Cast, postings: Sequence[Posting]) -> Iterator[Chat]:
     """A private chat and a basic group, which number their messages together, as an account does.
 
     They draw from one stream, so the first has to be taken whole before the second is.

@@ -43,12 +43,7 @@ def located(call: Call, location: Any) -> FileSpec:
         raise RpcFault("LOCATION_INVALID")
     is_photo = isinstance(location, types.InputPhotoFileLocation)
     spec = call.service.world.file(location.id, location.thumb_size)
-    if (
-        spec is None
-        or spec.access_hash != location.access_hash
-        or (spec.kind == "photo") != is_photo
-        or (location.thumb_size and not is_photo)
-    ):
+    if spec is None or spec.access_hash != location.access_hash or (spec.kind == "photo") != is_photo:
         raise RpcFault("LOCATION_INVALID")
     given = location.file_reference
     if not call.service.references.accepts(given, spec.file_reference):
