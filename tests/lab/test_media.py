@@ -268,4 +268,4 @@ def test_the_bytes_are_the_same_on_any_day_and_machine() -> None:
             spec, preview = posting.spec, files.previews.get(posting.spec.id)
             digest.update(f"{spec.id} {spec.size} {spec.sha256()} {preview and preview.sha256()}\n".encode())
             digest.update(bytes(posting.media))
-    assert digest.hexdigest() == "691ab871a752ad97225732d7418b10b5c8c191a0fb75bb104558f7f4a7972467"
+    assert digest.hexdigest() == "8b2fabf33c31b3f96a279b486bcb0a5d2c1e79d9ad432c8fc7a83ce5367f38dd"
