@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tobs.errors import UsageError
+from tobs.lab.faults import Faults
 from tobs.lab.floods import FloodBucket
 from tobs.lab.limit import _drain, limit
-from tobs.lab.scenario import Bucket, DataCentre, Limits, Network, Scenario, load
+from tobs.lab.scenario import Bucket, Change, DataCentre, Limits, Network, Premium, Scenario, Takeout, load
 from tobs.lab.world import World, build
 
 
@@ -139,3 +140,43 @@ def test_no_client_gets_more_out_of_a_bucket_than_the_limit_says(
         now += pause
         served += bucket.take(now, now) == 0
         assert _drain(limits, served) <= now - 50.0 + 1e-6
+
+
+def test_a_takeout_empties_a_bucket_of_its_own_beside_the_other_one() -> None:
+    bucket = Bucket(4, 2.0, (5, 5))
+    assert _drain(bucket, 100, Takeout()) == pytest.approx(48.0)
+    assert _drain(bucket, 100, Takeout(factor=3.0)) == pytest.approx((100 - 4 - 12) / (2 + 6))
+    assert _drain(bucket, 100, Takeout(factor=3.0, delay=20)) == pytest.approx(20 + (100 - 4 - 12 - 40) / (2 + 6))
+    assert _drain(bucket, 100, Takeout(factor=3.0, delay=46)) == pytest.approx(46.0)
+    assert _drain(bucket, 100, Takeout(factor=3.0, delay=500)) == pytest.approx(48.0)
+
+
+def test_the_clients_line_carries_the_files_of_all_data_centres() -> None:
+    net = replace(network(0.1), down_rate=1e6)
+    assert limit(scenario(net), small()).detail["line"] == pytest.approx(0.3 + (bytes_on(2) + bytes_on(4)) / 1e6)
+
+
+def test_a_rate_that_changes_counts_for_as_long_as_it_holds() -> None:
+    size = bytes_on(2)
+    slower = Change(0.25 + 1.0, account_rate=1e5)  # the first byte leaves after 0.25 s
+    net = replace(network(0.1, account=1e6), changes=(slower,))
+    assert size > 1e6
+    found = limit(scenario(net), small()).detail["DC 2 account rate"]
+    assert found == pytest.approx(0.25 + 1.0 + (size - 1e6) / 1e5 + 0.05)
+    late = replace(network(0.1), changes=(Change(1e6, connection_rate=1.0),), connections=1)
+    assert limit(scenario(late), small()).detail["DC 2 connection rate"] == pytest.approx(0.3)  # unlimited until then
+
+
+def test_a_premium_wait_stands_between_so_many_bytes() -> None:
+    total = bytes_on(2) + bytes_on(4)
+    after = -(-total // 3) - 2**20  # what may be granted between two waits is a third
+    limits = Limits(None, None, None, premium=Premium(after, (7, 15)))
+    assert limit(scenario(network(0.1), limits), small()).detail["premium waits"] == pytest.approx(0.3 + 2 * 7)
+    one_go = Limits(None, None, None, premium=Premium(total, (7, 15)))
+    assert limit(scenario(network(0.1), one_go), small()).detail["premium waits"] == pytest.approx(0.3)
+
+
+def test_faults_leave_the_limit_as_it_is() -> None:
+    net = network(0.1, account=1e6)
+    faulty = replace(scenario(net), faults=Faults(disconnect_every=1.0, errors=0.5, lost=0.1))
+    assert limit(faulty, small()) == limit(scenario(net), small())
