@@ -21,13 +21,14 @@ of requests, which are a thousandth of what they ask for.
 
 *Buckets.* A bucket that holds `burst`, and regains `refill` a second, has served at most burst + refill x t
 requests after t seconds. An overflow does not help unless X seconds refill less than what the bucket holds
-afterwards, max(1, refill): so the rate is taken as max(refill, max(1, refill) / shortest X). A takeout whose
-`factor` is not 1 has a bucket of its own, so many times as large and as fast, from its `delay` on, and both can be
-emptied at once. With t the
+afterwards, max(1, refill): so the rate is taken as max(refill, max(1, refill) / shortest X). A takeout has a bucket
+of its own, `factor` times as large and as fast, and both can be emptied at once. (Its delay is left out, since the
+account's owner may allow it from another device.) With t the
 time until they have served P (R) requests, T >= 2 RTT(h) + t for history and T >= min ready(d) + t for files.
 
-*Premium waits.* After each `after` bytes, and at most one part more, nothing is granted for the shortest X. So
-T >= min ready(d) + n x X, where n is how often that happens before the last byte of B is granted.
+*Premium waits.* Each time `after` bytes were granted, the next request begins the shortest X, in which nothing is.
+So the first n waits let pass less than (n + 1) x `after` bytes and one part, and T >= min ready(d) + n x X for the
+smallest n with which that is all of B.
 
 Faults only ever take time or make work, so they are left out: the limit of a scenario with faults is that of the
 same without. The history bucket binds who reads with messages.getHistory, as every exporter does: fetching by
@@ -125,18 +126,16 @@ def _waits(limits: Limits, needed: _Needed) -> dict[str, float]:
 
 def _pauses(premium: Premium, total: int) -> int:
     """Premium waits that end before the last of `total` bytes is granted."""
-    return max(0, ceil(total / (premium.after + LARGEST_PART)) - 1)
+    return max(0, ceil((total - LARGEST_PART + 1) / premium.after) - 1)
 
 
 def _drain(bucket: Bucket, requests: int, takeout: Takeout | None = None) -> float:
     """Seconds until a full bucket, and that of a takeout beside it, can have served `requests`."""
-    rate = _fastest(bucket.refill, bucket.wait[0])
-    alone = max(0.0, (requests - bucket.burst) / rate)
-    if takeout is None or takeout.factor == 1 or alone <= takeout.delay:
-        return alone
-    inside = _fastest(bucket.refill * takeout.factor, bucket.wait[0])
-    left = requests - bucket.burst - max(1.0, bucket.burst * takeout.factor) + inside * takeout.delay
-    return max(float(takeout.delay), left / (rate + inside))
+    burst, rate = float(bucket.burst), _fastest(bucket.refill, bucket.wait[0])
+    if takeout is not None:
+        burst += max(1, round(bucket.burst * takeout.factor))
+        rate += _fastest(bucket.refill * takeout.factor, bucket.wait[0])
+    return max(0.0, (requests - burst) / rate)
 
 
 def _fastest(refill: float, wait: int) -> float:
