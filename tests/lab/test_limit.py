@@ -184,3 +184,22 @@ def test_faults_leave_the_limit_as_it_is() -> None:
     net = network(0.1, account=1e6)
     faulty = replace(scenario(net), faults=Faults(disconnect_every=1.0, errors=0.5, lost=0.1))
     assert limit(faulty, small()) == limit(scenario(net), small())
+
+
+@given(buckets, st.floats(0.5, 4), st.integers(1, 300))
+def test_two_buckets_emptied_at_their_rates_reach_the_limit(limits: Bucket, factor: float, requests: int) -> None:
+    """Without overflow; to the request that is not whole yet."""
+    inside = replace(limits, burst=max(1, round(limits.burst * factor)), refill=limits.refill * factor)
+    served, last = 0, 0.0
+    turns = [
+        (max(0.0, number - one.burst + 1) / one.refill, one) for one in (limits, inside) for number in range(requests)
+    ]
+    held = {id(one): FloodBucket(one, Random(0)) for one in (limits, inside)}
+    for when, one in sorted(turns, key=lambda turn: turn[0])[:requests]:
+        assert held[id(one)].take(when + 1e-6, when) == 0
+        served, last = served + 1, when
+    rate = limits.refill + inside.refill
+    paced = max(0.0, (requests - limits.burst - inside.burst) / rate)
+    assert served == requests
+    assert _drain(limits, requests, Takeout(factor)) <= last + 1e-6
+    assert last <= paced + 1 / limits.refill + 1 / inside.refill
