@@ -250,7 +250,15 @@ def test_refusals_tell_of_a_bucket() -> None:
 
 
 def test_failures_are_shares_of_all_requests() -> None:
-    outcomes = {"ok": 90, "lost": 4, "RPC_CALL_FAIL": 5, "FILE_MIGRATE": 1, "FLOOD_WAIT": 0}
+    outcomes = {
+        "ok": 90,
+        "lost": 4,
+        "RPC_CALL_FAIL": 3,
+        "INTERDC_2_CALL_ERROR": 1,
+        "Timeout": 1,
+        "FILE_MIGRATE": 1,
+        "FLOOD_WAIT": 0,
+    }
     run = metrics({names.REQUESTS: [({names.OUTCOME: name}, count) for name, count in outcomes.items()]}, {})
     assert link.share(run, "fault").value == pytest.approx(0.05)
     assert link.share(run, "lost").value == pytest.approx(0.04)

@@ -39,7 +39,7 @@ TENTH, QUARTER = 0.553, 0.55
 """A round trip is the sum of two ways with uniform jitter, together j at most: a tenth of them lies TENTH x j under the
 middle and a tenth so far over it; a quarter lies in the lowest QUARTER x j that a few dozen of them reach."""
 NO_FAULT = frozenset({OK, CANCELLED, "lost"}) | FLOODS
-FAULTS = ("_FAIL", "_CALL_ERROR", "INTERNAL", "TIMEDOUT", "TIMEOUT", "FAILED")
+FAULTS = ("_FAIL", "_CALL_ERROR", "_RETRY", "INTERNAL", "TIMEDOUT", "TIMEOUT", "FAILED")
 """How the names of faults of the server itself (500) end."""
 
 
@@ -192,7 +192,7 @@ def share(run: RunMetrics, outcome: str) -> Estimate[float]:
 
 def _faults(outcomes: dict[str | int, float]) -> Iterator[float]:
     for outcome, count in outcomes.items():
-        if outcome not in NO_FAULT and str(outcome).endswith(FAULTS):
+        if outcome not in NO_FAULT and str(outcome).upper().endswith(FAULTS):
             yield count
 
 
