@@ -198,8 +198,9 @@ def test_parts_asked_in_turn_give_round_trips_and_rate(near: float, far: float, 
     assert trips[4].value.mean == pytest.approx(far, rel=0.05, abs=0.002)
 
 
-def test_a_link_that_holds_nothing_up_has_no_throttle() -> None:
-    run = link_of({2: 0.05}, lambda size: size / 500e6, 4, 30.0)
+@pytest.mark.parametrize("extra", [lambda size: size / 500e6, lambda size: size * 1e-8])
+def test_a_link_that_holds_nothing_up_has_no_throttle(extra: Callable[[float], float]) -> None:
+    run = link_of({2: 0.05}, extra, 4, 30.0)
     assert link.throttle(run).value == link.Throttle(None, None)
 
 

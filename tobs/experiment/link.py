@@ -33,6 +33,8 @@ QUEUED = 1.5
 """How many times its own time a part takes at least where parts queue behind one another."""
 UNLIMITED = 60e6
 """Bytes a second above which the processor is what held a part up."""
+NOISE = 0.01
+"""Seconds that the largest parts must have taken longer than the smallest ones, for a rate to be told from them."""
 WINDOW = 2.0
 """Seconds over which throughput is taken at least: metrics are written once a second."""
 TENTH, QUARTER = 0.553, 0.55
@@ -227,7 +229,8 @@ def _fit(run: RunMetrics) -> tuple[float | None, dict[int, float]]:
         across += sum(point.weight * (point.size - size) * (point.seconds - seconds) for point in own)
         along += sum(point.weight * (point.size - size) ** 2 for point in own)
     slope = max(0.0, across / along) if along else 0.0
-    if slope <= 1 / UNLIMITED:
+    sizes = [point.size for point in points]
+    if slope <= 1 / UNLIMITED or slope * (max(sizes) - min(sizes)) < NOISE:
         return None, {dc: seconds for dc, (_, seconds) in middle.items()}
     if in_turn:
         return 1 / slope, {dc: max(0.0, seconds - slope * size) for dc, (size, seconds) in middle.items()}
