@@ -52,11 +52,11 @@ def world(centres: tuple[int, ...]) -> World:
     scenario = load("demo")
     dataset = replace(
         scenario.dataset,
-        messages=1860,
+        messages=1160,
         side_messages=15,
         repeats=0.2,
         photos=Files(3, 20_000, 0.5, largest=60_000),
-        documents=Files(20, 30_000, 1.0, largest=120_000),
+        documents=Files(14, 30_000, 1.0, largest=120_000),
         videos=Files(1, 1_400_000, 0.0),
         voices=Files(2, 9_000, 0.2),
         files=tuple((dc, 100 / len(centres)) for dc in centres),
@@ -188,7 +188,7 @@ class Arrivals:
     def flood(self, method: str, seconds: float) -> None: ...
 
 
-@pytest.mark.parametrize(("number", "arm"), [(4, "baseline"), (19, "default"), (13, "default")])
+@pytest.mark.parametrize(("number", "arm"), [(4, "baseline"), (19, "default")])
 async def test_our_own_client_does_not_beat_the_limit(number: int, arm: str, tmp_path: Path) -> None:
     one = await exported(number, arm, tmp_path)
     assert one.seconds >= one.limit.seconds - CLOCK, one

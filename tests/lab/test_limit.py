@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tobs.errors import UsageError
 from tobs.lab.faults import Faults
-from tobs.lab.floods import FloodBucket
-from tobs.lab.limit import _drain, limit
+from tobs.lab.floods import FloodBucket, PremiumWait
+from tobs.lab.limit import LARGEST_PART, _drain, _passed, _pauses, _steps, limit
+from tobs.lab.network import Link, Run
 from tobs.lab.scenario import Bucket, Change, DataCentre, Limits, Network, Premium, Scenario, Takeout, load
 from tobs.lab.world import World, build
 
@@ -203,3 +204,32 @@ def test_two_buckets_emptied_at_their_rates_reach_the_limit(limits: Bucket, fact
     assert served == requests
     assert _drain(limits, requests, Takeout(factor)) <= last + 1e-6
     assert last <= paced + 1 / limits.refill + 1 / inside.refill
+
+
+moments = st.integers(0, 100).map(lambda tenths: tenths / 10)
+changes = st.lists(st.tuples(moments, st.floats(1e3, 1e6)), max_size=4)
+
+
+@given(st.none() | st.floats(1e3, 1e6), changes, moments, st.lists(st.integers(1, 10**6), min_size=1, max_size=20))
+def test_a_link_that_is_never_idle_reaches_the_limit(
+    rate: float | None, later: list[tuple[float, float]], start: float, sizes: list[int]
+) -> None:
+    later.sort()
+    net = replace(network(), down_rate=rate, changes=tuple(Change(at, down_rate=to) for at, to in later))
+    steps = _steps(net, "down_rate", 1)
+    pipe = Link(rate, tuple(later), Run(began=100.0))
+    left = [pipe.reserve(100.0 + start, size)[1] for size in sizes][-1]
+    assert left - 100.0 == pytest.approx(_passed(steps, start, sum(sizes)) if steps else start)
+
+
+@given(st.integers(1, 10**7), st.lists(st.integers(1, LARGEST_PART), min_size=1, max_size=60), st.integers(1, 9))
+def test_no_client_gets_more_past_premium_waits_than_the_limit_says(after: int, parts: list[int], x: int) -> None:
+    wait = PremiumWait(after=after, wait=(x, x), random=Random(0))
+    now = 0.0
+    for part in parts:
+        while left := wait.take(now, now):
+            now += left
+        wait.grant(part)
+    assert _pauses(Premium(after, (x, x)), sum(parts)) * x <= now
+    full = sorted(parts)  # the largest last: as much as can be had before the next wait
+    assert _pauses(Premium(after, (x, x)), sum(full)) >= (sum(full) - LARGEST_PART) // after - 1
