@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import inspect
 import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tobs.host.settings import CORE
+from tobs.lab import dataset, faults, scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,11 +120,70 @@ def _knobs(owner: str, summary: str, knobs: Sequence[Knob]) -> str:
     return "\n".join(rows)
 
 
+SCENARIO = (
+    ("the file", scenario.Scenario),
+    ("`[dataset]`", dataset.Dataset),
+    ("`[dataset.photos]` and its like", dataset.Files),
+    ("`[network]`", scenario.Network),
+    ("`[[network.dc]]`", scenario.DataCentre),
+    ("`[[network.change]]`", scenario.Change),
+    ("`[limits]`", scenario.Limits),
+    ("`[limits.history]` and its like", scenario.Bucket),
+    ("`[limits.premium]`", scenario.Premium),
+    ("`[limits.takeout]`", scenario.Takeout),
+    ("`[faults]`", faults.Faults),
+    ("`[[faults.outage]]`", faults.Outage),
+)
+"""Where a key stands, and the dataclass whose docstring tells of it."""
+
+
+def scenario_keys() -> str:
+    """The keys of a scenario, from the docstrings of the dataclasses that they end in."""
+    told = []
+    for where, made in SCENARIO:
+        paragraphs = [" ".join(part.split()) for part in (inspect.getdoc(made) or "").split("\n\n")]
+        told.append("\n\n".join([f"**{where}**: {paragraphs[0]}", *paragraphs[1:]]))
+    return "\n\n".join(told)
+
+
+def profiles_table() -> str:
+    """What each shipped profile sets."""
+    shipped = {
+        path.stem: dict(_flat(tomllib.loads(path.read_text(encoding="utf-8"))))
+        for path in sorted((ROOT / "experiments" / "profiles").glob("*.toml"))
+    }
+    rows = [f"| | {' | '.join(shipped)} |", "|---" * (len(shipped) + 1) + "|"]
+    keys = dict.fromkeys(key for values in shipped.values() for key in values)
+    rows += [f"| `{key}` | {' | '.join(values.get(key, '') for values in shipped.values())} |" for key in keys]
+    return "\n".join(rows)
+
+
+def _flat(table: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys and values in words; of an array of tables each key once, its values one after the other."""
+    for key, value in table.items():
+        where = f"{path}.{key}" if path else key
+        if isinstance(value, dict):
+            yield from _flat(value, where)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for inner in dict.fromkeys(inner for entry in value for inner in entry):
+                yield f"{where}.{inner}", ", ".join(_said(entry.get(inner, "")) for entry in value)
+        else:
+            yield where, _said(value)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(map(_said, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "ports": ports_table,
     "bands": bands_list,
     "hooks": hooks_table,
     "knobs": knobs_tables,
+    "scenario-keys": scenario_keys,
+    "profiles": profiles_table,
 }
 
 

@@ -391,7 +391,10 @@ class Budget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a request: `outcome` is ok, lost, or the name of the refusal."""
+    """One attempt at a request: `outcome` is ok, lost, or the name of the refusal.
+
+    `connection` tells one of the open connections from another; 0 if there was none.
+    """
 
     method: str
     traffic: Traffic
@@ -400,6 +403,7 @@ class Attempt:
     size: int
     outcome: str
     in_flight: int
+    connection: int = 0
 
 
 class Probe(Protocol):

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tobs.errors import UsageError
-from tobs.lab.floods import FloodBucket
-from tobs.lab.limit import _drain, limit
-from tobs.lab.scenario import Bucket, DataCentre, Limits, Network, Scenario, load
+from tobs.lab.faults import Faults
+from tobs.lab.floods import FloodBucket, PremiumWait
+from tobs.lab.limit import LARGEST_PART, _drain, _passed, _pauses, _steps, limit
+from tobs.lab.network import Link, Run
+from tobs.lab.scenario import Bucket, Change, DataCentre, Limits, Network, Premium, Scenario, Takeout, load
 from tobs.lab.world import World, build
 
 
@@ -79,13 +81,13 @@ def test_the_history_bucket_counts_pages_chat_by_chat() -> None:
     found = limit(scenario(network(0.1), Limits(Bucket(1, 0.5, (5, 5)), None, None)), small())
     assert [history.count for history in small().histories.values()] == [200, 6, 6]
     assert found.resource == "history bucket"
-    assert found.seconds == pytest.approx(0.2 + (4 - 1) / 0.5)
+    assert found.seconds == pytest.approx(0.2 + (4 - 1 - 1) / (0.5 + 0.5))
 
 
 def test_the_file_bucket_counts_a_request_for_each_megabyte() -> None:
     requests = sum(-(-spec.size // 2**20) for spec in small().shelf.specs.values())
     found = limit(scenario(network(0.1), Limits(None, Bucket(2, 0.5, (5, 5)), None)), small())
-    assert found.seconds == pytest.approx(0.3 + (requests - 2) / 0.5)
+    assert found.seconds == pytest.approx(0.3 + (requests - 4) / (0.5 + 0.5))
 
 
 def test_fewer_chats_take_no_longer() -> None:
@@ -139,3 +141,95 @@ def test_no_client_gets_more_out_of_a_bucket_than_the_limit_says(
         now += pause
         served += bucket.take(now, now) == 0
         assert _drain(limits, served) <= now - 50.0 + 1e-6
+
+
+def test_a_takeout_empties_a_bucket_of_its_own_beside_the_other_one() -> None:
+    bucket = Bucket(4, 2.0, (5, 5))
+    assert _drain(bucket, 100) == pytest.approx(48.0)
+    assert _drain(bucket, 100, Takeout()) == pytest.approx(23.0)
+    assert _drain(bucket, 100, Takeout(factor=3.0)) == pytest.approx((100 - 4 - 12) / (2 + 6))
+    assert _drain(bucket, 100, Takeout(factor=3.0, delay=20)) == _drain(bucket, 100, Takeout(factor=3.0))
+    assert _drain(bucket, 16, Takeout(factor=3.0)) == 0
+
+
+def test_the_clients_line_carries_the_files_of_all_data_centres() -> None:
+    net = replace(network(0.1), down_rate=1e6)
+    assert limit(scenario(net), small()).detail["line"] == pytest.approx(0.3 + (bytes_on(2) + bytes_on(4)) / 1e6)
+
+
+def test_a_rate_that_changes_counts_for_as_long_as_it_holds() -> None:
+    size = bytes_on(2)
+    slower = Change(0.25 + 1.0, account_rate=1e5)  # the first byte leaves after 0.25 s
+    net = replace(network(0.1, account=1e6), changes=(slower,))
+    assert size > 1e6
+    found = limit(scenario(net), small()).detail["DC 2 account rate"]
+    assert found == pytest.approx(0.25 + 1.0 + (size - 1e6) / 1e5 + 0.05)
+    late = replace(network(0.1), changes=(Change(1e6, connection_rate=1.0),), connections=1)
+    assert limit(scenario(late), small()).detail["DC 2 connection rate"] == pytest.approx(0.3)  # unlimited until then
+
+
+def test_a_premium_wait_stands_between_so_many_bytes() -> None:
+    total, part = bytes_on(2) + bytes_on(4), 2**20
+
+    def waits(after: int) -> float:
+        limits = Limits(None, None, None, premium=Premium(after, (7, 15)))
+        return limit(scenario(network(0.1), limits), small()).detail["premium waits"] - 0.3
+
+    assert waits(total) == pytest.approx(0)
+    assert waits(total - part + 1) == pytest.approx(0)  # the last part may come before the wait that it leads to
+    assert waits(total - part) == pytest.approx(7)
+    assert waits((total - part) // 3) == pytest.approx(3 * 7)
+
+
+def test_faults_leave_the_limit_as_it_is() -> None:
+    net = network(0.1, account=1e6)
+    faulty = replace(scenario(net), faults=Faults(disconnect_every=1.0, errors=0.5, lost=0.1))
+    assert limit(faulty, small()) == limit(scenario(net), small())
+
+
+@given(buckets, st.floats(0.5, 4), st.integers(1, 300))
+def test_two_buckets_emptied_at_their_rates_reach_the_limit(limits: Bucket, factor: float, requests: int) -> None:
+    """Without overflow; to the request that is not whole yet."""
+    inside = replace(limits, burst=max(1, round(limits.burst * factor)), refill=limits.refill * factor)
+    served, last = 0, 0.0
+    turns = [
+        (max(0.0, number - one.burst + 1) / one.refill, one) for one in (limits, inside) for number in range(requests)
+    ]
+    held = {id(one): FloodBucket(one, Random(0)) for one in (limits, inside)}
+    for when, one in sorted(turns, key=lambda turn: turn[0])[:requests]:
+        assert held[id(one)].take(when + 1e-6, when) == 0
+        served, last = served + 1, when
+    rate = limits.refill + inside.refill
+    paced = max(0.0, (requests - limits.burst - inside.burst) / rate)
+    assert served == requests
+    assert _drain(limits, requests, Takeout(factor)) <= last + 1e-6
+    assert last <= paced + 1 / limits.refill + 1 / inside.refill
+
+
+moments = st.integers(0, 100).map(lambda tenths: tenths / 10)
+changes = st.lists(st.tuples(moments, st.floats(1e3, 1e6)), max_size=4)
+
+
+@given(st.none() | st.floats(1e3, 1e6), changes, moments, st.lists(st.integers(1, 10**6), min_size=1, max_size=20))
+def test_a_link_that_is_never_idle_reaches_the_limit(
+    rate: float | None, later: list[tuple[float, float]], start: float, sizes: list[int]
+) -> None:
+    later.sort()
+    net = replace(network(), down_rate=rate, changes=tuple(Change(at, down_rate=to) for at, to in later))
+    steps = _steps(net, "down_rate", 1)
+    pipe = Link(rate, tuple(later), Run(began=100.0))
+    left = [pipe.reserve(100.0 + start, size)[1] for size in sizes][-1]
+    assert left - 100.0 == pytest.approx(_passed(steps, start, sum(sizes)) if steps else start)
+
+
+@given(st.integers(1, 10**7), st.lists(st.integers(1, LARGEST_PART), min_size=1, max_size=60), st.integers(1, 9))
+def test_no_client_gets_more_past_premium_waits_than_the_limit_says(after: int, parts: list[int], x: int) -> None:
+    wait = PremiumWait(after=after, wait=(x, x), random=Random(0))
+    now = 0.0
+    for part in parts:
+        while left := wait.take(now, now):
+            now += left
+        wait.grant(part)
+    assert _pauses(Premium(after, (x, x)), sum(parts)) * x <= now
+    full = sorted(parts)  # the largest last: as much as can be had before the next wait
+    assert _pauses(Premium(after, (x, x)), sum(full)) >= (sum(full) - LARGEST_PART) // after - 1

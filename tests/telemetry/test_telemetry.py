@@ -98,6 +98,44 @@ def test_bytes_are_counted_by_traffic_and_as_stored(file: Path) -> None:
     assert read(file).by(names.IO, names.STAGE) == {"history": 1000, "media": 500, "store": 450}
 
 
+def test_parts_are_told_apart_by_data_centre_and_size(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    for size, seconds in ((511, 0.1), (512, 0.2), (1000, 0.4)):
+        telemetry.probe.attempt(attempt(seconds=seconds, method="upload.getFile", dc=4, size=size))
+    telemetry.probe.attempt(attempt("lost", method="upload.getFile", dc=4, size=0))
+    telemetry.close(complete=True)
+    metrics = read(file)
+    assert metrics.by(names.PART_IO, names.SIZE, {names.DC: 4}) == {256: 511, 512: 1512}
+    assert metrics.histogram(names.PART_DURATION, {names.SIZE: 512}).count == 2
+    assert metrics.histogram(names.PART_DURATION, {names.DC: 4}).sum == pytest.approx(0.7)
+
+
+def test_connections_are_those_that_carried_requests(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    for dc, connection in ((2, 71), (2, 72), (2, 71), (4, 73), (0, 0)):
+        telemetry.probe.attempt(attempt(dc=dc, connection=connection))
+    telemetry.close(complete=True)
+    assert read(file).by(names.CONNECTIONS, names.DC) == {2: 2, 4: 1}
+
+
+def test_file_sizes_and_waits_are_distributions(file: Path) -> None:
+    telemetry = start(file)
+    assert telemetry.probe is not None
+    for size in (100, 10_000):
+        telemetry.probe.file(settled("done", size), 0.5)
+    telemetry.probe.file(settled("missing", 7), 0.5)
+    for seconds in (3.0, 12.0):
+        telemetry.probe.flood("upload.getFile", seconds)
+    telemetry.close(complete=True)
+    metrics = read(file)
+    sizes = metrics.histogram(names.FILE_SIZE, {names.KIND: "photo", names.DC: 2})
+    assert (sizes.count, sizes.sum, sizes.low, sizes.high) == (2, 10_100, 100, 10_000)
+    waits = metrics.histogram(names.FLOOD_DURATION, {names.METHOD: "upload.getFile"})
+    assert (waits.count, waits.low, waits.high) == (2, 3.0, 12.0)
+
+
 def test_batches_files_and_floods_are_counted(file: Path) -> None:
     telemetry = start(file)
     assert telemetry.probe is not None
@@ -435,7 +473,7 @@ def test_a_collector_that_is_away_is_warned_of_once_and_fails_nothing(caplog: py
 
 
 def test_every_name_is_an_instrument_and_every_instrument_has_a_name() -> None:
-    made = {instrument.name for instrument in INSTRUMENTS} | {name for name, _ in HISTOGRAMS}
-    attributes = {names.STAGE, names.METHOD, names.DC, names.OUTCOME, names.MODE}
+    made = {instrument.name for instrument in INSTRUMENTS} | {name for name, _, _ in HISTOGRAMS}
+    attributes = {names.STAGE, names.METHOD, names.DC, names.OUTCOME, names.MODE, names.SIZE, names.KIND}
     declared = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
     assert made == declared - attributes

@@ -90,6 +90,28 @@ def limit(
         typer.echo(f"  {seconds:8.2f} s  {name}")
 
 
+def calibrate(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder as `tobs runs` shows it, or its name.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The scenario to write.")] = Path(
+        "twin.toml"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Turn a real run's metrics into a scenario: a twin of your own link, to tune on at home.
+
+    It holds numbers alone, each with a comment on what it rests on: no content, no names, no ids.
+
+    Example: tobs lab calibrate 20260301T101500-4711 -o twin.toml
+    """
+    from tobs.experiment.calibrate import calibrate as make
+
+    written = make(run, out)
+    if as_json:
+        answer(ok=True, scenario=str(written))
+    else:
+        typer.echo(f"{written}: try it with `tobs lab limit --scenario {written}`.")
+
+
 def _built(scenario: str, scale: float, seed: int | None) -> tuple[Scenario, World]:
     from tobs.lab.scenario import load
     from tobs.lab.world import build
@@ -102,3 +124,4 @@ app.command("serve")(fail_softly(serve))
 app.command("truth")(fail_softly(truth))
 app.command("limit")(fail_softly(limit))
 app.command("run", context_settings={"allow_interspersed_args": False})(fail_softly(lab_run.run))
+app.command("calibrate")(fail_softly(calibrate))

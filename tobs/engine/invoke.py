@@ -103,8 +103,8 @@ def observe(probes: Sequence[Probe]) -> InvokeLayer:
                 return answer
             finally:
                 seconds = time.perf_counter() - began
-                dc = call.sender.dc if call.sender else 0
-                seen = Attempt(call.method, call.traffic, dc, seconds, size, outcome, in_flight)
+                dc, connection = (call.sender.dc, id(call.sender)) if call.sender else (0, 0)
+                seen = Attempt(call.method, call.traffic, dc, seconds, size, outcome, in_flight, connection)
                 in_flight -= 1
                 for probe in probes:
                     probe.attempt(seen)

@@ -1,43 +1,55 @@
 """The limit: a time that no client can beat, from first TCP accept to last commit of a fresh export.
 
-Write RTT(d) for the shortest round trip to data centre d (its mean less its jitter), h for home, P for the
-pages of 100 messages (rounded up chat by chat), B(d) for the bytes and R for the 1 MB requests of the
-distinct files. A client may have stored keys and salts, guess message ids, ask for all at once, split files
-over connections, open those ahead, and take each distinct file once. It cannot avoid this:
+Write RTT(d) for the shortest round trip to data centre d (its mean less its jitter), h for home and P for the
+pages of 100 messages (rounded up chat by chat). Files with the same bytes are one content, whatever their ids: B
+is the bytes of all contents, R their 1 MB requests, B(d) the bytes of those that lie on d alone. A client may have
+stored keys and salts, guess message ids, know all hashes, ask for all at once, split files over connections, open
+those ahead, use a takeout beside its other requests, and take each content once, from where it likes. It cannot
+avoid this:
 
 *Round trips.* Opening a connection takes one, and a first page another: no message is there before 2 RTT(h).
 A file cannot be asked for before that, since its reference stands in a message, nor before a connection to
-its data centre is open. So T >= 2 RTT(h), and T >= ready(d) = max(2 RTT(h), RTT(d)) + RTT(d) for each d that
-holds a file.
+its data centre is open. So T >= 2 RTT(h), and for each content T >= ready(d) = max(2 RTT(h), RTT(d)) + RTT(d) of
+the nearest d that holds it.
 
-*Rates.* All bytes of B(d) pass the account's link to d, which serves one byte after the other, so
-T >= ready(d) + B(d) / account rate. At most `connections` connections carry them, each at its own rate, so
-T >= ready(d) + B(d) / (connections x connection rate). The largest file adds nothing, for it can be split
-over all connections. Bytes of messages are left out, since gzip makes them fewer by an unknown factor.
+*Rates.* The first byte leaves d at ready(d) - RTT(d) / 2 at the earliest, the last one RTT(d) / 2 before it is
+there. In between all bytes of B(d) pass the account's link to d, which serves one byte after the other, and at
+most `connections` connections, each at its own rate; all bytes of B pass the client's own line. Where a rate
+changes in mid-run, T is when its integral reaches these bytes. The largest file adds nothing, for it can be split
+over all connections. Bytes of messages are left out, since gzip makes them fewer by an unknown factor, and those
+of requests, which are a thousandth of what they ask for.
 
 *Buckets.* A bucket that holds `burst`, and regains `refill` a second, has served at most burst + refill x t
 requests after t seconds. An overflow does not help unless X seconds refill less than what the bucket holds
-afterwards, max(1, refill): so the rate is taken as max(refill, max(1, refill) / shortest X). Hence T >= 2
-RTT(h) + (P - burst) / rate for history, and T >= min ready(d) + (R - burst) / rate for files, where positive.
+afterwards, max(1, refill): so the rate is taken as max(refill, max(1, refill) / shortest X). A takeout has a bucket
+of its own, `factor` times as large and as fast, and both can be emptied at once. (Its delay is left out, since the
+account's owner may allow it from another device.) With t the
+time until they have served P (R) requests, T >= 2 RTT(h) + t for history and T >= min ready(d) + t for files.
 
-The history bucket binds who reads with messages.getHistory, as every exporter does: fetching by guessed ids
-(messages.getMessages) has no bucket in the profiles, since nothing is known of one. Handshakes, logins, disk
-and CPU are left out.
+*Premium waits.* Each time `after` bytes were granted, the next request begins the shortest X, in which nothing is.
+So the first n waits let pass less than (n + 1) x `after` bytes and one part, and T >= min ready(d) + n x X for the
+smallest n with which that is all of B.
+
+Faults only ever take time or make work, so they are left out: the limit of a scenario with faults is that of the
+same without. The history bucket binds who reads with messages.getHistory, as every exporter does: fetching by
+guessed ids (messages.getMessages) and searching have no bucket in the profiles, since nothing is known of one.
+Handshakes, logins, disk and CPU are left out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from tobs.lab.history import LONGEST_SLICE
 from tobs.lab.truth import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from tobs.lab.scenario import Bucket, DataCentre, Scenario
+    from tobs.lab.history import History
+    from tobs.lab.scenario import Bucket, Limits, Network, Premium, Scenario, Takeout
     from tobs.lab.world import World
 
 LARGEST_PART = 1 << 20
@@ -55,42 +67,123 @@ class Limit:
 def limit(scenario: Scenario, world: World, chats: int | Iterable[int] | None = None) -> Limit:
     """The limit of exporting `chats` (marked ids; None: all) of `world` under `scenario`. Raises UsageError.
 
-    The resources: "round trips", "history bucket", "file bucket", "DC n account rate", "DC n connection
-    rate".
+    The resources: "round trips", "history bucket", "file bucket", "premium waits", "line", "DC n account rate",
+    "DC n connection rate". Takes about a microsecond a distinct file.
     """
     histories = [world.histories[chat_id] for chat_id in choose(world, chats)]
-    network, limits = scenario.network, scenario.limits
-    trips = {dc.id: _shortest_trip(dc) for dc in network.dcs}
-    first_page = 2 * trips[network.home]
-    sizes: dict[int, list[int]] = {}
-    for file_id in dict.fromkeys(file_id for history in histories for file_id in history.file_ids):
-        spec = world.shelf.specs[file_id]
-        sizes.setdefault(spec.dc, []).append(spec.size)
-
-    ready = {dc: max(first_page, trips[dc]) + trips[dc] for dc in sizes}
-    detail = {"round trips": max(ready.values(), default=first_page)}
-    pages = sum(ceil(history.count / LONGEST_SLICE) for history in histories)
-    if limits.history:
-        detail["history bucket"] = first_page + _drain(limits.history, pages)
-    if limits.file and sizes:
-        requests = sum(ceil(size / LARGEST_PART) for on_one in sizes.values() for size in on_one)
-        detail["file bucket"] = min(ready.values()) + _drain(limits.file, requests)
-    for dc in sorted(sizes):
-        total = sum(sizes[dc])
-        if network.account_rate:
-            detail[f"DC {dc} account rate"] = ready[dc] + total / network.account_rate
-        if network.connection_rate and network.connections:
-            together = network.connection_rate * network.connections
-            detail[f"DC {dc} connection rate"] = ready[dc] + total / together
+    trips = {dc.id: max(0.0, dc.rtt - dc.jitter) for dc in scenario.network.dcs}
+    first_page = 2 * trips[scenario.network.home]
+    detail = {"round trips": first_page}
+    if scenario.limits.history:
+        pages = sum(ceil(history.count / LONGEST_SLICE) for history in histories)
+        detail["history bucket"] = first_page + _drain(scenario.limits.history, pages, scenario.limits.takeout)
+    needed = _needed(world, histories)
+    if needed.total:
+        ready = {dc: max(first_page, trips[dc]) + trips[dc] for dc in trips}
+        detail["round trips"] = max(min(ready[dc] for dc in held) for held in needed.places)
+        nearest = min(ready[dc] for held in needed.places for dc in held)
+        detail |= {name: nearest + wait for name, wait in _waits(scenario.limits, needed).items()}
+        detail |= _transfers(scenario.network, needed, ready, trips)
     resource = max(detail, key=lambda name: detail[name])
     return Limit(detail[resource], resource, detail)
 
 
-def _shortest_trip(dc: DataCentre) -> float:
-    return max(0.0, dc.rtt - dc.jitter)
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    """What any client has to fetch: bytes and requests, bytes `alone` on one data centre, sets of holders."""
+
+    total: int
+    requests: int
+    alone: Mapping[int, int]
+    places: frozenset[frozenset[int]]
 
 
-def _drain(bucket: Bucket, requests: int) -> float:
-    """Seconds until a full bucket can have served `requests`."""
-    rate = max(bucket.refill, max(1.0, bucket.refill) / bucket.wait[0])
-    return max(0.0, (requests - bucket.burst) / rate)
+def _needed(world: World, histories: list[History]) -> _Needed:
+    sizes: dict[object, int] = {}
+    holders: dict[object, frozenset[int]] = {}
+    for file_id in {file_id for history in histories for file_id in history.file_ids}:
+        spec = world.shelf.specs[file_id]
+        sizes[spec.id] = spec.size
+        holders[spec.id] = holders.get(spec.id, frozenset()) | {spec.dc}
+    alone: dict[int, int] = {}
+    for content, held in holders.items():
+        if len(held) == 1:
+            (dc,) = held
+            alone[dc] = alone.get(dc, 0) + sizes[content]
+    requests = sum(ceil(size / LARGEST_PART) for size in sizes.values())
+    return _Needed(sum(sizes.values()), requests, alone, frozenset(holders.values()))
+
+
+def _waits(limits: Limits, needed: _Needed) -> dict[str, float]:
+    """Seconds that the limits on files cost after the first request for one."""
+    found = {}
+    if limits.file:
+        found["file bucket"] = _drain(limits.file, needed.requests, limits.takeout)
+    if limits.premium:
+        found["premium waits"] = _pauses(limits.premium, needed.total) * limits.premium.wait[0]
+    return found
+
+
+def _pauses(premium: Premium, total: int) -> int:
+    """Premium waits that end before the last of `total` bytes is granted."""
+    return max(0, ceil((total - LARGEST_PART + 1) / premium.after) - 1)
+
+
+def _drain(bucket: Bucket, requests: int, takeout: Takeout | None = None) -> float:
+    """Seconds until a full bucket, and that of a takeout beside it, can have served `requests`."""
+    burst, rate = float(bucket.burst), _fastest(bucket.refill, bucket.wait[0])
+    if takeout is not None:
+        burst += max(1, round(bucket.burst * takeout.factor))
+        rate += _fastest(bucket.refill * takeout.factor, bucket.wait[0])
+    return max(0.0, (requests - burst) / rate)
+
+
+def _fastest(refill: float, wait: int) -> float:
+    """Requests a second that a bucket serves at most in the long run, whether one overflows it or not."""
+    return max(refill, max(1.0, refill) / wait)
+
+
+def _transfers(
+    network: Network, needed: _Needed, ready: Mapping[int, float], trips: Mapping[int, float]
+) -> dict[str, float]:
+    """When the bytes can have passed each link."""
+    found = {}
+    for dc, size in sorted(needed.alone.items()):
+        back = trips[dc] / 2
+        for name, most in (("account", 1), ("connection", network.connections)):
+            steps = _steps(network, f"{name}_rate", most)
+            if steps:
+                found[f"DC {dc} {name} rate"] = _passed(steps, ready[dc] - back, size) + back
+    steps = _steps(network, "down_rate", 1)
+    if steps:
+        holding = {dc for held in needed.places for dc in held}
+        back = min(trips[dc] for dc in holding) / 2
+        found["line"] = _passed(steps, min(ready[dc] for dc in holding) - back, needed.total) + back
+    return found
+
+
+def _steps(network: Network, rate: str, most: int | None) -> list[tuple[float, float]]:
+    """Since when `most` links have which rate together; empty where it is never limited."""
+    steps = [(0.0, getattr(network, rate)), *((change.at, getattr(change, rate)) for change in network.changes)]
+    if most is None or all(value is None for _, value in steps):
+        return []
+    in_force = inf
+    found = []
+    for at, value in steps:
+        in_force = in_force if value is None else value * most
+        found.append((at, in_force))
+    return found
+
+
+def _passed(steps: list[tuple[float, float]], start: float, size: float) -> float:
+    """When `size` bytes have passed a pipe with these rates, if the first is there at `start`."""
+    now = start
+    for (_, rate), (until, _) in zip(steps, [*steps[1:], (inf, 0.0)], strict=True):
+        if until <= now:
+            continue
+        end = now + size / rate
+        if end <= until:
+            return end
+        size -= rate * (until - now)
+        now = until
+    raise AssertionError  # the last rate holds for ever

@@ -87,6 +87,13 @@ def _errors(board: Board) -> Iterator[Reading]:
                 yield count, series.answered[outcome]
 
 
+def _parts(board: Board) -> Iterator[Reading]:
+    for series in list(board.probe.series.values()):
+        for bits, size in list(series.part_sizes.items()):
+            if series.parts is not None:
+                yield size, series.parts[bits]
+
+
 def _of_stages(number: Callable[[Stage], float]) -> Callable[[Board], Iterator[Reading]]:
     def read(board: Board) -> Iterator[Reading]:
         for stage in list(board.meters.stages.values()):
@@ -156,6 +163,7 @@ def _complete(board: Board) -> Iterator[Reading]:
 
 INSTRUMENTS = (
     Instrument(names.IO, "By", "Bytes received, by traffic, and bytes of files stored.", _received),
+    Instrument(names.PART_IO, "By", "Bytes received in parts of files.", _parts),
     Instrument(names.MESSAGES, "{message}", "Messages committed.", lambda board: [(board.probe.messages, {})]),
     Instrument(names.PAGES, "{page}", "History pages committed.", lambda board: [(board.probe.pages, {})]),
     Instrument(
@@ -202,6 +210,12 @@ INSTRUMENTS = (
         lambda board: [(board.probe.in_flight_peak, {})],
         sums=False,
     ),
+    Instrument(
+        names.CONNECTIONS,
+        "{connection}",
+        "Connections that carried requests.",
+        lambda board: [(len(used), {DC: dc}) for dc, used in list(board.probe.connections.items())],
+    ),
     Instrument(names.LIMIT, "{request}", "Limits in force.", _limits, sums=False),
     Instrument(names.CPU, "s", "Processor time of the whole process.", _cpu),
     Instrument(names.MEMORY_PEAK, "By", "Peak resident memory, Linux only.", _memory, sums=False),
@@ -209,9 +223,11 @@ INSTRUMENTS = (
     Instrument(names.RUN_COMPLETE, "1", "1 when the run ended well, 0 when it did not.", _complete, sums=False),
 )
 HISTOGRAMS = (
-    (names.RPC_DURATION, "One attempt at a request, without the waits before it."),
-    (names.PART_DURATION, "One part of a file, request to answer."),
-    (names.QUEUE_WAIT, "One item in a queue, put to get."),
+    (names.RPC_DURATION, "s", "One attempt at a request, without the waits before it."),
+    (names.PART_DURATION, "s", "One part of a file, request to answer."),
+    (names.QUEUE_WAIT, "s", "One item in a queue, put to get."),
+    (names.FLOOD_DURATION, "s", "One wait that the server asks for."),
+    (names.FILE_SIZE, "By", "One file that came."),
 )
-"""Exponential, in seconds: the usual boundaries are meant for milliseconds."""
+"""Exponential: the usual boundaries are meant for milliseconds."""
 __all__ = ["DC", "HISTOGRAMS", "INSTRUMENTS", "Board", "Instrument", "memory_peak", "register"]

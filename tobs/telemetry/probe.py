@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tobs.errors import FLOODS
-from tobs.telemetry.names import DC, METHOD, OUTCOME, STAGE, Attributes
+from tobs.telemetry.names import DC, KIND, METHOD, OUTCOME, SIZE, STAGE, Attributes
 
 if TYPE_CHECKING:
     from tobs.ports import Attempt, Batch, Page, Settled, Traffic
@@ -19,34 +19,46 @@ if TYPE_CHECKING:
 PART = "upload.getFile"
 OK = "ok"
 CANCELLED = "cancelled"
+DONE = "done"
 
 
 class Records(Protocol):
     """A histogram that takes one value with its attributes; OpenTelemetry's is one."""
 
     def record(self, amount: float, attributes: Attributes | None = None) -> None:
-        """Count one value, in seconds."""
+        """Count one value, in seconds or bytes."""
         ...
 
 
 @dataclass(slots=True)
 class Series:
-    """What is counted of one method at one data centre for one kind of traffic; `size` is bytes received."""
+    """What is counted of one method at one data centre for one kind of traffic; `size` is bytes received.
+
+    `parts` has the attributes of file parts by the number of bits of their size, `part_sizes` their bytes; None for
+    what are no parts.
+    """
 
     attributes: Attributes
-    part: Attributes | None
+    parts: dict[int, Attributes] | None
     traffic: Attributes
     size: int = 0
+    part_sizes: dict[int, int] = field(default_factory=dict)
     outcomes: dict[str, int] = field(default_factory=dict)
     answered: dict[str, Attributes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class RunProbe:
-    """See `tobs.ports.Probe`. `rpc` and `part` take the seconds of each attempt and of each part that came."""
+    """See `tobs.ports.Probe`.
+
+    `rpc`, `part` and `wait` take the seconds of each attempt, of each part that came and of each wait that the server
+    asks for, `file_size` the bytes of each file that came. `connections` by data centre are those that were used.
+    """
 
     rpc: Records
     part: Records
+    wait: Records
+    file_size: Records
     messages: int = 0
     pages: int = 0
     stored: int = 0
@@ -58,6 +70,7 @@ class RunProbe:
     floods: Counter[str] = field(default_factory=Counter)
     flood_time: dict[str, float] = field(default_factory=dict)
     series: dict[tuple[str, int, str], Series] = field(default_factory=dict)
+    connections: dict[int, set[int]] = field(default_factory=dict)
 
     def batch(self, page: Page, batch: Batch, seconds: float) -> None:  # noqa: ARG002 - the port
         """A page is committed."""
@@ -70,6 +83,8 @@ class RunProbe:
         self.files[outcome.status] += 1
         self.stored += outcome.size
         self.file_time += seconds
+        if outcome.status == DONE:
+            self.file_size.record(outcome.size, {KIND: outcome.ref.kind, DC: outcome.ref.dc})
 
     def attempt(self, attempt: Attempt) -> None:
         """A request was answered, refused, lost or given up."""
@@ -88,8 +103,16 @@ class RunProbe:
         series.outcomes[outcome] += 1
         series.size += attempt.size
         self.rpc.record(seconds, attributes)
-        if series.part is not None and outcome == OK:
-            self.part.record(seconds, series.part)
+        if series.parts is not None and outcome == OK:
+            bits = attempt.size.bit_length()
+            part = series.parts.get(bits)
+            if part is None:
+                part = series.parts[bits] = {DC: dc, SIZE: 1 << bits >> 1}
+                series.part_sizes[bits] = 0
+            series.part_sizes[bits] += attempt.size
+            self.part.record(seconds, part)
+        if attempt.connection:
+            self.connections.setdefault(dc, set()).add(attempt.connection)
         self.in_flight = attempt.in_flight
         self.in_flight_peak = max(self.in_flight_peak, attempt.in_flight)
 
@@ -97,11 +120,12 @@ class RunProbe:
         """The server asks to wait."""
         self.flood_time[method] = self.flood_time.get(method, 0.0) + seconds
         self.floods[method] += 1
+        self.wait.record(seconds, {METHOD: method})
 
     def _open(self, method: str, dc: int, traffic: Traffic) -> Series:
         attributes: Attributes = {METHOD: method, DC: dc}
-        part: Attributes | None = {DC: dc} if method == PART else None
-        series = Series(attributes, part, {STAGE: traffic.value, METHOD: method, DC: dc})
+        parts: dict[int, Attributes] | None = {} if method == PART else None
+        series = Series(attributes, parts, {STAGE: traffic.value, METHOD: method, DC: dc})
         self.series[method, dc, traffic] = series
         return series
 

@@ -52,8 +52,10 @@ class Telemetry:
         from tobs.telemetry.provider import Output  # noqa: PLC0415
 
         output = Output(resource, file, endpoint, interval)
-        made = {name: output.meter.create_histogram(name, "s", says) for name, says in HISTOGRAMS}
-        probe = RunProbe(made[names.RPC_DURATION], made[names.PART_DURATION])
+        made = {name: output.meter.create_histogram(name, unit, says) for name, unit, says in HISTOGRAMS}
+        probe = RunProbe(
+            made[names.RPC_DURATION], made[names.PART_DURATION], made[names.FLOOD_DURATION], made[names.FILE_SIZE]
+        )
         meters.queues = TimedQueues(meters.queues, made[names.QUEUE_WAIT])
         board = Board(probe, meters)
         register(output.meter, board)
