@@ -208,6 +208,54 @@ def test_a_refusal_is_waited_out_with_a_margin() -> None:
     virtually(main)
 
 
+def test_a_premium_wait_says_nothing_of_a_rate() -> None:
+    async def main() -> None:
+        sent: list[float] = []
+
+        async def server(call: Call) -> str:
+            sent.append(now())
+            if len(sent) in (100, 200):
+                raise RpcError(420, "FLOOD_PREMIUM_WAIT", 9, call.method)
+            return "answer"
+
+        seen = Seen()
+        pace = pace_of(MemoryState(), seen)
+        assert await fetch(300, pace.layer(server), 1) == pytest.approx(2 * (9 + MARGIN))
+        assert math.isinf(pace.rate(HISTORY))
+        assert seen.floods == [(HISTORY, 9.0)] * 2
+
+    virtually(main)
+
+
+def test_a_premium_wait_leaves_a_learned_rate_and_the_next_run_waits_for_its_end() -> None:
+    async def main() -> None:
+        state = MemoryState()
+        bucket, premium = FloodServer(*HISTORIES, seed=3), False
+
+        async def server(call: Call) -> Any:
+            if premium:
+                raise RpcError(420, "FLOOD_PREMIUM_WAIT", 50, call.method)
+            return await bucket(call)
+
+        first = pace_of(state)
+        await fetch(90, first.layer(server), 4)
+        learned = first.rate(HISTORY)
+        premium = True
+        refused = asyncio.ensure_future(first.layer(server)(Call(None, HISTORY)))
+        await asyncio.sleep(5)
+        refused.cancel()
+        assert first.rate(HISTORY) == learned
+        premium = False
+        fresh = MemoryState()
+        fresh.put("pace", {HISTORY: {"until": now() + 30}})
+        for kept in (fresh, state):
+            began = now()
+            await pace_of(kept).layer(server)(Call(None, HISTORY))
+            assert now() - began > 10
+
+    virtually(main)
+
+
 @pytest.mark.parametrize("error", [LostError("gone"), RpcError(400, "FILE_ID_INVALID"), RpcError(420, "FLOOD_WAIT")])
 def test_what_asks_for_no_wait_passes(error: Exception) -> None:
     async def main() -> None:

@@ -38,6 +38,11 @@ def granted_at(limits: Bucket, strategy: Strategy, wanted: int, until: float) ->
     """When each answer left that a client got with this strategy, up to `wanted` and until a moment."""
     bucket, now = FloodBucket(limits, Random(1)), 0.0
     answers: list[list[float]] = []  # one moment each, emptied when it is refused after all
+
+    def grant(answer: list[float]) -> None:
+        answers.append(answer)
+        bucket.grant(now, Pending(answer[0], lambda _: answer.clear()))
+
     got = 0
     while got < wanted and now < until:
         told = 0
@@ -45,13 +50,7 @@ def granted_at(limits: Bucket, strategy: Strategy, wanted: int, until: float) ->
             refused = bucket.take(now, now)
             told = max(told, refused)
             if not refused:
-                answer = [now + strategy.late]
-                answers.append(answer)
-
-                def refuse(_: int, answer: list[float] = answer) -> None:
-                    answer.clear()
-
-                bucket.grant(now, Pending(answer[0], refuse))
+                grant([now + strategy.late])
         got = sum(map(len, answers))
         now += max(strategy.gap, told * strategy.heed)
     return sorted(moment for answer in answers for moment in answer)[:wanted]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tobs.errors import UsageError
 from tobs.lab.faults import FAULTLESS, Faults, Outage
-from tobs.lab.scenario import Bucket, Change, Premium, Takeout, load
+from tobs.lab.scenario import Bucket, Change, Limits, Premium, Takeout, load, shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tobs.lab.scenario import Scenario
 
 PROFILE = """
 [network]
@@ -113,3 +116,122 @@ def test_a_profile_that_is_missing_or_says_too_much_is_named(tmp_path: Path) -> 
     path.write_text(f'profile = "wide.toml"\n{DATASET}')
     with pytest.raises(UsageError, match="dataset is no key of a profile"):
         load(path)
+
+
+def test_the_shipped_profiles_are_those_that_are_documented() -> None:
+    assert shipped("profiles") == ["flaky", "flood_prone", "home_broadband", "loopback", "multi_dc"]
+
+
+def of_profile(name: str) -> Scenario:
+    return load(f"profile_{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "trips", "rates", "connections"),
+    [
+        ("loopback", {1: (0, 0)}, (None, None, None, None), 64),
+        ("home_broadband", {2: (40, 8), 4: (40, 8)}, (100, 20, 1.5, 10), 8),
+        (
+            "multi_dc",
+            {1: (120, 12), 2: (25, 2.5), 3: (120, 12), 4: (25, 2.5), 5: (170, 17)},
+            (300, 50, 1.5, 8),
+            8,
+        ),
+        ("flood_prone", {2: (60, 10), 4: (60, 10)}, (100, 20, 1, 5), 4),
+        ("flaky", {1: (150, 75), 2: (150, 75), 4: (150, 75)}, (30, 5, 1, 3), 8),
+    ],
+)
+def test_the_networks_of_the_profiles(
+    name: str,
+    trips: dict[int, tuple[float, float]],
+    rates: tuple[float | None, ...],
+    connections: int,
+) -> None:
+    network = of_profile(name).network
+    assert {dc.id: (round(dc.rtt * 1000, 6), round(dc.jitter * 1000, 6)) for dc in network.dcs} == trips
+    assert network.home == (1 if name == "loopback" else 2)
+    units = (125_000, 125_000, 1_000_000, 1_000_000)
+    found = (network.down_rate, network.up_rate, network.connection_rate, network.account_rate)
+    expected = [None if rate is None else rate * unit for rate, unit in zip(rates, units, strict=True)]
+    assert list(found) == pytest.approx(expected)
+    assert (network.connections, network.media_only, network.nearest, network.changes) == (connections, False, None, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "history", "file", "export", "hashes"),
+    [
+        ("home_broadband", (30, 3, (5, 12)), (80, 40, (1, 3)), (10, 10 / 3600, (120, 120)), 0.9),
+        ("multi_dc", (30, 3, (5, 12)), (80, 40, (1, 3)), (10, 10 / 3600, (120, 120)), 0.9),
+        ("flood_prone", (30, 1, (12, 30)), (30, 10, (3, 5)), (5, 5 / 3600, (849, 849)), 0.9),
+        ("flaky", (30, 2, (5, 15)), (40, 20, (2, 5)), (10, 10 / 3600, (120, 120)), 0.7),
+    ],
+)
+def test_the_limits_of_the_profiles(name: str, history: Any, file: Any, export: Any, hashes: float) -> None:
+    limits = of_profile(name).limits
+    for bucket, (burst, refill, wait) in ((limits.history, history), (limits.file, file), (limits.export, export)):
+        assert bucket is not None
+        assert (bucket.burst, bucket.wait) == (burst, wait)
+        assert bucket.refill == pytest.approx(refill)
+    assert (limits.takeout, limits.premium, limits.file_hashes) == (Takeout(3.0, 0), None, hashes)
+
+
+@pytest.mark.parametrize(
+    ("name", "faults"),
+    [
+        ("loopback", FAULTLESS),
+        ("home_broadband", Faults(600, 0.001, stalls=0.001, reference_life=7200, salt_life=3600)),
+        ("multi_dc", Faults(300, 0.002, stalls=0.002, reference_life=7200, salt_life=3600)),
+        ("flood_prone", Faults(300, 0.01, stalls=0.005, reference_life=1800, salt_life=3600)),
+        (
+            "flaky",
+            Faults(60, 0.02, stalls=0.01, short=0.001, corrupt=0.0001, reference_life=600, salt_life=120),
+        ),
+    ],
+)
+def test_the_faults_of_the_profiles(tmp_path: Path, name: str, faults: Faults) -> None:
+    path = tmp_path / "scenario.toml"
+    path.write_text(f'profile = "{name}"\n{DATASET}')
+    assert load(path).faults == faults
+    path.write_text(f'profile = "{name}"\nfaults = false\n{DATASET}')
+    assert load(path).faults == FAULTLESS
+
+
+def test_loopback_limits_nothing() -> None:
+    assert of_profile("loopback").limits == Limits(None, None, None)
+
+
+@pytest.mark.parametrize("name", ["media_home", "mixed_home", "media_multi_dc"])
+def test_the_account_variant_of_a_scenario_differs_in_its_throttle_alone(name: str) -> None:
+    one, other = load(name), load(f"{name}_account")
+    assert one.network.account_rate is other.network.connection_rate is None
+    assert one.network.connection_rate
+    assert other.network.account_rate
+    networks = [replace(s.network, connection_rate=None, account_rate=None) for s in (one, other)]
+    same = (replace(s, name=name, network=network) for s, network in zip((one, other), networks, strict=True))
+    assert len(set(same)) == 1
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_scenario_is_read_under_its_own_name(name: str) -> None:
+    scenario = load(name)
+    assert scenario.name == name
+    assert scenario.dataset.messages > scenario.dataset.file_messages
+
+
+SPEED = (
+    "media_multi_dc",
+    "media_multi_dc_account",
+    "media_home_account",
+    "mixed_home_account",
+    "media_throttled_connection",
+    "media_throttled_account",
+    "million_loopback",
+    "incremental_million",
+    "files_loopback",
+    "transforms_repeat",
+)
+
+
+@pytest.mark.parametrize("name", SPEED)
+def test_what_measures_speed_has_no_faults(name: str) -> None:
+    assert load(name).faults == FAULTLESS

@@ -190,3 +190,18 @@ async def test_counters_begin_anew() -> None:
         await client.get_me()
         assert lab.counters()["requests"] == {"users.getUsers": 1}
         assert lab.counters()["last_activity"] is not None
+
+
+async def test_every_byte_of_a_client_passes_its_line_up() -> None:
+    sizes: list[int] = []
+
+    class Noted(Link):
+        def reserve(self, now: float, size: int) -> tuple[float, float]:
+            sizes.append(size)
+            return super().reserve(now, size)
+
+    async with running(make_world(up_rate=10_000_000.0)) as lab:
+        lab._service.up = Noted(10_000_000.0)
+        async with connected(lab) as client:
+            await client.get_dialogs()
+            assert 0.8 * lab.counters()["bytes_in"] < sum(sizes) <= lab.counters()["bytes_in"]

@@ -6,6 +6,8 @@ start slowly and their rate doubles every ten seconds; the second refusal tells 
 served between the two is the bucket's refill. From then on the rate stays just below: a slow increase while the server
 is content, a multiplicative decrease at each further refusal (AIMD). All of it, and a wait that is not over, is kept in
 the account's state, so that the next run starts knowing it.
+
+FLOOD_PREMIUM_WAIT is waited out and teaches nothing: it comes after so many bytes, however slowly they were asked for.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ CUT = 0.7
 """The least that a further refusal leaves of rate and burst."""
 SLOWEST = 0.001
 """Requests a second that no rate goes below."""
+PREMIUM = "FLOOD_PREMIUM_WAIT"
+"""The wait that is no bucket's: https://core.telegram.org/api/errors."""
 LONGEST = 24 * 3600.0
 """Seconds of a kept wait that are believed."""
 
@@ -110,7 +114,7 @@ class Pace:
                 except RpcError as error:
                     if not error.is_flood:
                         raise
-                    self._refused(call.method, method, (epoch, number), float(error.value or 1))
+                    self._refused(call.method, method, (epoch, number), error)
                 else:
                     if waited and epoch == method.epoch:
                         _rise(method)
@@ -137,7 +141,12 @@ class Pace:
         now, wall = self._clock(), self._wall()
         kept = dict(self._state.get("pace"))
         for name, method in self._methods.items():
-            if not math.isinf(method.rate):
+            if math.isinf(method.rate):
+                if method.blocked > now:
+                    kept[name] = {"until": wall + method.blocked - now}
+                else:
+                    kept.pop(name, None)
+            else:
                 _fill(method, now)
                 kept[name] = {
                     "rate": method.rate,
@@ -162,15 +171,19 @@ class Pace:
 
     def _kept(self, kept: dict[str, Any]) -> _Method:
         """A method as an earlier run left it, refilled by the time since then."""
-        rate, burst, tokens, at, until = (float(kept[key]) for key in ("rate", "burst", "tokens", "at", "until"))
+        now, wall, until = self._clock(), self._wall(), float(kept["until"])
+        if not math.isfinite(until):
+            raise ValueError(kept)
+        left = min(max(0.0, until - wall), LONGEST)
+        if "rate" not in kept:
+            return _Method(blocked=now + left)
+        rate, burst, tokens, at = (float(kept[key]) for key in ("rate", "burst", "tokens", "at"))
         opening = kept["opening"]
         if opening is not None:
             least, most, took = opening
             opening = (int(least), int(most), float(took))
-        if not all(map(math.isfinite, (burst, tokens, at, until))) or not SLOWEST <= rate < math.inf or burst < 1:
+        if not all(map(math.isfinite, (burst, tokens, at))) or not SLOWEST <= rate < math.inf or burst < 1:
             raise ValueError(kept)
-        now, wall = self._clock(), self._wall()
-        left = min(max(0.0, until - wall), LONGEST)
         tokens = min(burst, max(0.0, tokens) + max(0.0, wall - max(at, until)) * rate)
         return _Method(rate, burst, tokens, now + left, now + left, opening, began=now + left)
 
@@ -195,14 +208,25 @@ class Pace:
             method.count += 1
         return waited
 
-    def _refused(self, name: str, method: _Method, sent: tuple[int, int], seconds: float) -> None:
+    def _refused(self, name: str, method: _Method, sent: tuple[int, int], error: RpcError) -> None:
         """Set the wait. Requests sent before it was known are one group: only its first teaches."""
         epoch, number = sent
+        seconds = float(error.value or 1)
         taught = epoch == method.epoch
         if taught:
             method.epoch += 1
             for probe in self._probes:
                 probe.flood(name, seconds)
+        if error.name == PREMIUM:
+            method.blocked = max(method.blocked, self._clock() + seconds + MARGIN)
+        else:
+            self._learned(method, number, seconds, taught=taught)
+        if taught:
+            self.save()
+
+    def _learned(self, method: _Method, number: int, seconds: float, *, taught: bool) -> None:
+        """The method's bucket has refused the request with this number: what that says of it."""
+        if taught:
             _learn(method, list(method.sent), method.count - number)
             method.sent.clear()
             method.count = 0
@@ -210,8 +234,6 @@ class Pace:
         # The server's bucket holds little after a wait: the first request goes one interval later.
         method.began = method.filled = method.blocked
         method.tokens = 0.0
-        if taught:
-            self.save()
 
 
 def _fill(method: _Method, now: float) -> None:

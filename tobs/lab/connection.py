@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
             if self._framing is None:
                 self._framing = detect(self._stream)
             while self._framing is not None and (packet := self._framing.split(self._stream)) is not None:
-                self._inbox.append((self._path.arrival(now, len(packet)), now, packet))
+                self._inbox.append((self._path.arrival(now, len(packet.data)), now, packet))
         except BadPacketError:
             self.drop()
             return
