@@ -75,7 +75,7 @@ def test_a_kept_world_is_not_composed_again(cache: Path, monkeypatch: pytest.Mon
     def composed(*_: object) -> None:
         raise AssertionError("composed although it is kept")
 
-    monkeypatch.setattr("tobs.lab.world.Author", composed)
+    monkeypatch.setattr(packs, "_write", composed)
     assert facts(build(scenario(), kept_from=1)) == known
     assert packs_in(cache)
 
