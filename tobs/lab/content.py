@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from telethon.tl import types
 
+from tobs.lab.takeout import within
 from tobs.lab.tl import Chunks, gzip_packed, vector
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ def peer_of(marked: int) -> types.PeerUser | types.PeerChat | types.PeerChannel:
     if marked > 0:
         return types.PeerUser(marked)
     return types.PeerChannel(-marked - CHANNEL_BASE) if marked < -CHANNEL_BASE else types.PeerChat(-marked)
+
+
+Where = tuple[int, int, int, int, int, int]
+"""The arguments of `History.slice`."""
 
 
 class Content:
@@ -109,20 +114,27 @@ class Content:
             self.users(part.user_ids),
         )
 
-    def page(self, history: History, where: tuple[int, int, int, int, int, int]) -> tuple[Chunks, int]:
-        """A history page for `History.slice(*where)`, packed where that helps, and its number of messages."""
+    def page(self, history: History, where: Where, part: types.MessageRange | None = None) -> tuple[Chunks, int]:
+        """A history page for `History.slice(*where)`, packed where that helps, and its number of messages.
+
+        `part` leaves only the messages in this range.
+        """
         if not self.packs:
-            part = history.slice(*where)
-            return self.messages(part, history, whole=False), len(part.messages)
-        key = (history.peer_id, *where)
-        found = self._pages.get(key)
-        if found is None:
-            part = history.slice(*where)
-            body = b"".join(self.messages(part, history, whole=False))
+            found = _slice(history, where, part)
+            return self.messages(found, history, whole=False), len(found.messages)
+        key = (history.peer_id, *where, part and (part.min_id, part.max_id))
+        page = self._pages.get(key)
+        if page is None:
+            found = _slice(history, where, part)
+            body = b"".join(self.messages(found, history, whole=False))
             if len(body) >= GZIP_FROM:
                 packed = gzip_packed(body)
                 body = packed if len(packed) < len(body) else body
-            found = self._pages[key] = (body, len(part.messages))
+            page = self._pages[key] = (body, len(found.messages))
             if len(self._pages) > MAX_CACHED_PAGES:
                 self._pages.popitem(last=False)
-        return (found[0],), found[1]
+        return (page[0],), page[1]
+
+
+def _slice(history: History, where: Where, part: types.MessageRange | None) -> Slice:
+    return history.slice(*where) if part is None else within(history, part, where)

@@ -14,12 +14,14 @@ from telethon.errors import TypeNotFoundError
 from telethon.tl import functions, types
 from telethon.tl.tlobject import TLObject, TLRequest
 
+from tobs.lab.keys import App
 from tobs.lab.tl import read_object
 
 if TYPE_CHECKING:
     from tobs.lab.floods import FloodBucket
     from tobs.lab.keys import Client
     from tobs.lab.service import Service
+    from tobs.lab.takeout import Takeout
     from tobs.lab.tl import Chunks
 
 TRUE, FALSE = b"\xb5ur\x99", b"7\x97y\xbc"
@@ -41,11 +43,14 @@ class RpcFault(Exception):  # noqa: N818  rpc_error is its form on the wire
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, as a handler sees it."""
+    """One request, as a handler sees it: when it arrived (loop's clock), and what it was wrapped in."""
 
     service: Service
     client: Client
     request: Any
+    now: float = 0.0
+    takeout: Takeout | None = None
+    range: types.MessageRange | None = None
 
     @property
     def dc(self) -> int:
@@ -105,25 +110,64 @@ def method(request: type[TLRequest], *, login: bool = True, limit: str | None = 
     return register
 
 
-def _unwrap(client: Client, request: Any, service: Service) -> Any:
-    layer, inited = None, False
+@dataclass(slots=True)
+class Wrapped:
+    """A request out of its wrappers, and what they said: `quiet` asks for no updates on this connection."""
+
+    request: Any
+    layer: int | None = None
+    app: App | None = None
+    quiet: bool = False
+    takeout_id: int | None = None
+    range: types.MessageRange | None = None
+
+
+_SILENT = (functions.InvokeAfterMsgRequest, functions.InvokeAfterMsgsRequest)
+
+
+def _unwrap(request: Any) -> Wrapped:
+    found = Wrapped(request)
     while True:
         if isinstance(request, functions.InvokeWithLayerRequest):
-            layer = request.layer
+            found.layer = request.layer
         elif isinstance(request, functions.InitConnectionRequest):
-            inited = True
-        elif not isinstance(
-            request,
-            functions.InvokeWithoutUpdatesRequest | functions.InvokeAfterMsgRequest | functions.InvokeAfterMsgsRequest,
-        ):
+            found.app = App.of(request)
+        elif isinstance(request, functions.InvokeWithoutUpdatesRequest):
+            found.quiet = True
+        elif isinstance(request, functions.InvokeWithTakeoutRequest):
+            found.takeout_id = request.takeout_id
+        elif isinstance(request, functions.InvokeWithMessagesRangeRequest):
+            found.range = request.range
+        elif not isinstance(request, _SILENT):
             break
         request = request.query
-    if layer is not None and inited and layer != client.layer:
-        client.layer = layer
-        service.keys.save()
-    if client.layer is None:
+    found.request = request
+    return found
+
+
+def _know(client: Client, wrapped: Wrapped, service: Service) -> None:
+    """Keep what a client says of itself: everything else needs it once."""
+    if wrapped.layer is not None and wrapped.app is not None:
+        if (wrapped.layer, wrapped.app) != (client.layer, client.app):
+            client.layer, client.app = wrapped.layer, wrapped.app
+            service.keys.save()
+    elif client.layer is None:
         raise RpcFault("CONNECTION_NOT_INITED")
-    return request
+
+
+def _call(service: Service, client: Client, wrapped: Wrapped, method: Method, now: float) -> Call:
+    """What the handler gets, if whoever asks may ask this."""
+    if client.user_id is None:
+        if method.login or wrapped.takeout_id is not None:
+            raise RpcFault(client.ended or "AUTH_KEY_UNREGISTERED", 401)
+        return Call(service, client, wrapped.request, now)
+    if wrapped.takeout_id is None:
+        return Call(service, client, wrapped.request, now, None, wrapped.range)
+    takeout = service.takeouts.find(client.user_id, wrapped.takeout_id)
+    if takeout is None:
+        raise RpcFault("TAKEOUT_INVALID")
+    service.counters.takeout_requests += 1
+    return Call(service, client, wrapped.request, now, takeout, wrapped.range)
 
 
 def _handle(method: Method, call: Call) -> Result:
@@ -149,18 +193,18 @@ def answer(service: Service, client: Client, body: bytes, now: float, sent: floa
         except Exception as error:  # the codec fails in many ways on what is cut short or makes no sense
             counters.requests["malformed"] += 1
             raise RpcFault("INPUT_FETCH_ERROR") from error
-        request = _unwrap(client, request, service)
-        method = METHODS.get(type(request))
+        wrapped = _unwrap(request)
+        _know(client, wrapped, service)
+        method = METHODS.get(type(wrapped.request))
         if method is None:
             counters.requests["unknown"] += 1
             raise RpcFault("INPUT_METHOD_INVALID")
         counters.requests[method.name] += 1
-        if method.login and client.user_id is None:
-            raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
-        bucket = service.bucket(client, method.limit) if method.limit else None
+        call = _call(service, client, wrapped, method, now)
+        bucket = service.bucket(client, method.limit, takeout=call.takeout is not None) if method.limit else None
         if bucket is not None and (wait := bucket.take(now, sent)):
             return flooded(service, bucket, wait)
-        result = _handle(method, Call(service, client, request))
+        result = _handle(method, call)
     except RpcFault as fault:
         counters.errors[fault.text] += 1
         return Reply((fault.serialize(),))

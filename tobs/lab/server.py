@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from tobs.errors import TobsError
@@ -13,10 +14,11 @@ from tobs.lab import methods
 from tobs.lab.connection import Connection
 from tobs.lab.content import Content
 from tobs.lab.crypto import AuthKey
-from tobs.lab.keys import Client, KeyStore, open_keys, write_private
+from tobs.lab.keys import Client, KeyStore, new_login, open_keys, write_private
 from tobs.lab.logins import Logins
 from tobs.lab.server_file import describe
 from tobs.lab.service import Service
+from tobs.lab.takeout import Takeouts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,8 @@ __all__ = ["KEYS", "SERVER_FILE", "Lab", "methods", "start"]
 KEYS = "keys.json"
 SERVER_FILE = "server.json"
 BACKLOG = 128
+LOGGED_IN_FOR = 90 * 86_400
+"""Seconds for which the server file's session has been logged in when the lab starts first: no fresh login."""
 
 
 class Lab:
@@ -68,6 +72,10 @@ class Lab:
         """Count anew."""
         self._service.reset_counters()
 
+    def allow_takeout(self) -> None:
+        """Have the account allow a takeout on another device, so that none has to wait for its delay."""
+        self._service.takeouts.allow(self.world.me.id)
+
     async def close(self) -> None:
         """Stop listening and drop every connection."""
         for server in self._servers:
@@ -95,7 +103,8 @@ async def start(
     """
     keys = open_keys(None if state is None else state / KEYS)
     wanted = keys.ports | (ports or {})
-    service = Service(world, keys, host, Logins(world.password), Content(world))
+    takeouts = Takeouts(world.scenario.limits.takeout.delay)
+    service = Service(world, keys, host, Logins(world.password), Content(world), takeouts)
     opened: set[Connection] = set()
     servers: list[asyncio.Server] = []
     try:
@@ -119,7 +128,11 @@ def _own_client(world: World, keys: KeyStore) -> Client:
     """The key of the server file: logged in at home from the start. A restarted lab finds the old one."""
     home = world.scenario.network.home
     found = keys.authorized(home, world.me.id)
-    return found or keys.add(Client(AuthKey.of(b"\1" + os.urandom(255)), home, user_id=world.me.id))
+    if found is not None:
+        return found
+    made = Client(AuthKey.of(b"\1" + os.urandom(255)), home)
+    made.log_in(world.me.id, new_login(), int(time.time()) - LOGGED_IN_FOR)
+    return keys.add(made)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,20 @@ from tobs.lab.salts import Salts
 from tobs.lab.session import Held, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tobs.lab.content import Content
     from tobs.lab.keys import Client, KeyStore
     from tobs.lab.logins import Logins
     from tobs.lab.scenario import DataCentre
+    from tobs.lab.takeout import Takeouts
     from tobs.lab.world import World
 
 MAX_SESSIONS = 4096
 MOST_HELD_BYTES = 64 << 20
 """Bytes of unacknowledged answers in all sessions; past it, those that were silent longest lose theirs."""
+IN_TAKEOUT = frozenset({"history", "file"})
+"""The limits that are others inside a takeout session."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,7 @@ class Service:
     host: str
     logins: Logins
     content: Content
+    takeouts: Takeouts
     counters: Counters = field(default_factory=Counters)
     sessions: OrderedDict[tuple[int, bytes, int], Session] = field(default_factory=OrderedDict)
     links: dict[tuple[int, int], Link] = field(default_factory=dict)
@@ -84,6 +90,14 @@ class Service:
         """The salt that holds for a key now."""
         return self.salts.current(client, time.time())
 
+    def end_logins(self, logins: Iterable[int], error: str | None) -> None:
+        """End logins with all that hangs on them; `error` is what their keys answer then, None: as unknown ones."""
+        for login in logins:
+            self.keys.end(login, error)
+            self.logins.forget(login)
+            self.takeouts.end_login(login)
+        self.keys.save()
+
     def next_id(self, *, answer: bool) -> int:
         """A message id of the server: rising, 1 modulo 4 for answers and 3 for what it says unasked."""
         self._last_id = max(self._last_id + 4, int(time.time() * 2**32) & ~3)
@@ -99,14 +113,21 @@ class Service:
             self.links[key] = Link(rate)
         return self.links[key]
 
-    def bucket(self, client: Client, limit: str) -> FloodBucket | None:
-        """The request bucket of an account for one of `Limits`' fields; None when that is off."""
+    def bucket(self, client: Client, limit: str, *, takeout: bool = False) -> FloodBucket | None:
+        """The request bucket of an account for one of `Limits`' fields; None when that is off.
+
+        A takeout session has its own for history and files, as much larger as the scenario says.
+        """
         limits = getattr(self.world.scenario.limits, limit)
         if client.user_id is None or limits is None:
             return None
-        key = (client.user_id, limit)
+        name = f"takeout {limit}" if takeout and limit in IN_TAKEOUT else limit
+        key = (client.user_id, name)
         if key not in self.buckets:
-            random = Random(f"{self.world.scenario.seed}:{limit}:{client.user_id}")
+            if name != limit:
+                factor = self.world.scenario.limits.takeout.factor
+                limits = replace(limits, burst=max(1, round(limits.burst * factor)), refill=limits.refill * factor)
+            random = Random(f"{self.world.scenario.seed}:{name}:{client.user_id}")
             self.buckets[key] = FloodBucket(limits, random)
         return self.buckets[key]
 

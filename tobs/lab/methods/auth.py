@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from telethon.tl import functions, types
 
+from tobs.lab.keys import new_login
 from tobs.lab.rpc import Call, Result, RpcFault, method
 from tobs.lab.server_file import API_HASH, API_ID
 
@@ -17,9 +19,9 @@ def _digits(phone: str) -> str:
     return "".join(c for c in phone if c.isdigit())
 
 
-def _authorize(call: Call, user_id: int) -> TLObject:
-    call.client.user_id = user_id
-    call.client.awaits_password = False
+def _authorize(call: Call, user_id: int, login: int | None = None) -> types.auth.Authorization:
+    """Log the key in: as a login of its own, or as part of the `login` that was exported to it."""
+    call.client.log_in(user_id, new_login() if login is None else login, int(time.time()))
     call.service.keys.save()
     return types.auth.Authorization(call.service.world.users[user_id])
 
@@ -94,23 +96,25 @@ def export_authorization(call: Call) -> TLObject:
     dc = call.request.dc_id
     if dc == call.dc or call.service.data_centre(dc) is None:
         raise RpcFault("DC_ID_INVALID")
-    return types.auth.ExportedAuthorization(call.user_id, call.service.logins.export(call.user_id, dc))
+    return types.auth.ExportedAuthorization(
+        call.user_id, call.service.logins.export(call.user_id, dc, call.client.login)
+    )
 
 
 @method(functions.auth.ImportAuthorizationRequest, login=False)
 def import_authorization(call: Call) -> TLObject:
     """Log in with bytes exported elsewhere for this data centre."""
     request = call.request
-    if not call.service.logins.redeem(request.id, call.dc, request.bytes):
+    login = call.service.logins.redeem(request.id, call.dc, request.bytes)
+    if login is None:
         raise RpcFault("AUTH_BYTES_INVALID")
-    return _authorize(call, request.id)
+    return _authorize(call, request.id, login)
 
 
 @method(functions.auth.LogOutRequest)
 def log_out(call: Call) -> TLObject:
-    """The key stays, but nobody is behind it any more."""
-    call.client.user_id = None
-    call.service.keys.save()
+    """The key stays, but nobody is behind it any more, nor behind those that it was exported to."""
+    call.service.end_logins([call.client.login], None)
     return types.auth.LoggedOut()
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
 from tobs.lab.content import CHANNEL_BASE, PTS, channel_mark, empty_message, is_empty_message, peer_of
 from tobs.lab.methods.updates import state
 from tobs.lab.peers import channel_of, marked_of
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
+from tobs.lab.takeout import LAST_ID, within
 from tobs.lab.tl import vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from tobs.lab.world import History
+    from tobs.lab.world import History, Slice
 
 MAX_DIALOGS = 100
 MAX_IDS = 100
@@ -49,7 +51,7 @@ def get_history(call: Call) -> Result:
         request.max_id,
         request.min_id,
     )
-    body, messages = service.content.page(history, where)
+    body, messages = service.content.page(history, where, call.range)
     return Reply(body, lambda: service.counters.served_page(messages))
 
 
@@ -70,7 +72,11 @@ def get_messages(call: Call) -> Result:
     found: list[bytes] = []
     users: set[int] = set()
     chats: set[int] = set()
+    within_range = call.range
     for number in _ids(call.request.id):
+        if within_range is not None and not within_range.min_id <= number <= within_range.max_id:
+            found.append(empty_message(number))
+            continue
         message = empty_message(number)
         for history in others:
             part = history.get([number])
@@ -99,7 +105,7 @@ def _dialogs(call: Call, marked: Sequence[int]) -> tuple[bytes, bytes, bytes, by
     chats: set[int] = set()
     for mark in marked:
         history = world.histories[mark]
-        top = history.slice(0, 0, 0, 1, 0, 0)
+        top = _top(call, history)
         messages += top.messages
         users |= top.user_ids
         chats |= top.chat_ids
@@ -111,7 +117,7 @@ def _dialogs(call: Call, marked: Sequence[int]) -> tuple[bytes, bytes, bytes, by
             bytes(
                 types.Dialog(
                     peer=peer_of(mark),
-                    top_message=history.newest[1],
+                    top_message=BinaryReader(top.messages[0]).tgread_object().id if top.messages else 0,
                     read_inbox_max_id=history.newest[1],
                     read_outbox_max_id=history.newest[1],
                     unread_count=0,
@@ -126,11 +132,30 @@ def _dialogs(call: Call, marked: Sequence[int]) -> tuple[bytes, bytes, bytes, by
     return vector(rows), vector(messages), content.chats(chats), content.users(users)
 
 
+def _top(call: Call, history: History) -> Slice:
+    """The newest message of a chat, of those in the range that was asked for."""
+    where = (0, 0, 0, 1, 0, 0)
+    return history.slice(*where) if call.range is None else within(history, call.range, where)
+
+
+def _listed(call: Call) -> list[int]:
+    """The chats that have messages in the range that was asked for; channels are in the last."""
+    world, part = call.service.world, call.range
+    if part is None:
+        return world.dialogs()
+    listed = []
+    for mark in world.dialogs():
+        channel = world.histories[mark].kind == "channel"
+        if part.max_id == LAST_ID if channel else _top(call, world.histories[mark]).count:
+            listed.append(mark)
+    return listed
+
+
 @method(functions.messages.GetDialogsRequest)
 def get_dialogs(call: Call) -> Result:
     """The account's chats, newest message first, from an offset on; none are archived."""
     request, world = call.request, call.service.world
-    every = [] if request.folder_id else world.dialogs()
+    every = [] if request.folder_id else _listed(call)
     rest = every
     if not isinstance(request.offset_peer, types.InputPeerEmpty):
         mark = marked_of(call, request.offset_peer)
