@@ -198,6 +198,7 @@ def _parts(message: Message) -> list[Message] | None:
 def _call(connection: Connection, session: Session, message: Message) -> None:
     service, client = connection.service, session.client
     reply = rpc.answer(service, client, message.body, message.now, message.sent)
+    session.listens |= not reply.quiet
     out = Outgoing(session, (result_head(message.msg_id), *reply.body), message.msg_id, served=reply.served)
     if reply.is_flood and reply.bucket is not None:
         out.delivered = reply.bucket.delivered

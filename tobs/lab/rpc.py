@@ -6,6 +6,7 @@ The modules of `tobs.lab.methods` register their handlers here, one module a fam
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tobs.lab.takeout import Takeout
     from tobs.lab.tl import Chunks
 
+PASSWORD, UNREGISTERED = "SESSION_PASSWORD_NEEDED", "AUTH_KEY_UNREGISTERED"
 TRUE, FALSE = b"\xb5ur\x99", b"7\x97y\xbc"
 log = logging.getLogger(__name__)
 
@@ -61,18 +63,22 @@ class Call:
     def user_id(self) -> int:
         """The account that asks; only for methods that need a login."""
         if self.client.user_id is None:
-            raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
+            raise RpcFault(UNREGISTERED, 401)
         return self.client.user_id
 
 
 @dataclass(slots=True)
 class Reply:
-    """A serialized result; `served` is called as it leaves, to count what was really given out."""
+    """A serialized result; `served` is called as it leaves, to count what was really given out.
+
+    `quiet`: the request does not make its connection one that hears of updates.
+    """
 
     body: Chunks
     served: Callable[[], None] | None = None
     bucket: FloodBucket | None = None
     is_flood: bool = False
+    quiet: bool = True
 
 
 Result: TypeAlias = Reply | TLObject | bytes | bool
@@ -159,8 +165,9 @@ def _call(service: Service, client: Client, wrapped: Wrapped, method: Method, no
     """What the handler gets, if whoever asks may ask this."""
     if client.user_id is None:
         if method.login or wrapped.takeout_id is not None:
-            raise RpcFault(client.ended or "AUTH_KEY_UNREGISTERED", 401)
+            raise RpcFault(client.ended or (PASSWORD if client.awaits_password else UNREGISTERED), 401)
         return Call(service, client, wrapped.request, now)
+    client.active = int(time.time())
     if wrapped.takeout_id is None:
         return Call(service, client, wrapped.request, now, None, wrapped.range)
     takeout = service.takeouts.find(client.user_id, wrapped.takeout_id)
@@ -183,31 +190,41 @@ def _handle(method: Method, call: Call) -> Result:
 
 def answer(service: Service, client: Client, body: bytes, now: float, sent: float) -> Reply:
     """Answer one serialized request that arrived at `now`, sent at `sent`; a fault becomes a reply."""
-    counters = service.counters
+    counters, quiet = service.counters, True
     try:
-        try:
-            request = read_object(body)
-        except TypeNotFoundError as error:
-            counters.requests["unknown"] += 1
-            raise RpcFault("INPUT_METHOD_INVALID") from error
-        except Exception as error:  # the codec fails in many ways on what is cut short or makes no sense
-            counters.requests["malformed"] += 1
-            raise RpcFault("INPUT_FETCH_ERROR") from error
-        wrapped = _unwrap(request)
+        wrapped = _unwrap(_parsed(body, service))
+        quiet = wrapped.quiet
         _know(client, wrapped, service)
-        method = METHODS.get(type(wrapped.request))
-        if method is None:
-            counters.requests["unknown"] += 1
-            raise RpcFault("INPUT_METHOD_INVALID")
-        counters.requests[method.name] += 1
-        call = _call(service, client, wrapped, method, now)
-        bucket = service.bucket(client, method.limit, takeout=call.takeout is not None) if method.limit else None
-        if bucket is not None and (wait := bucket.take(now, sent)):
-            return flooded(service, bucket, wait)
-        result = _handle(method, call)
+        reply = _serve(service, client, wrapped, now, sent)
     except RpcFault as fault:
         counters.errors[fault.text] += 1
-        return Reply((fault.serialize(),))
+        reply = Reply((fault.serialize(),))
+    reply.quiet = quiet
+    return reply
+
+
+def _parsed(body: bytes, service: Service) -> Any:
+    try:
+        return read_object(body)
+    except TypeNotFoundError as error:
+        service.counters.requests["unknown"] += 1
+        raise RpcFault("INPUT_METHOD_INVALID") from error
+    except Exception as error:  # the codec fails in many ways on what is cut short or makes no sense
+        service.counters.requests["malformed"] += 1
+        raise RpcFault("INPUT_FETCH_ERROR") from error
+
+
+def _serve(service: Service, client: Client, wrapped: Wrapped, now: float, sent: float) -> Reply:
+    method = METHODS.get(type(wrapped.request))
+    if method is None:
+        service.counters.requests["unknown"] += 1
+        raise RpcFault("INPUT_METHOD_INVALID")
+    service.counters.requests[method.name] += 1
+    call = _call(service, client, wrapped, method, now)
+    bucket = service.bucket(client, method.limit, takeout=call.takeout is not None) if method.limit else None
+    if bucket is not None and (wait := bucket.take(now, sent)):
+        return flooded(service, bucket, wait)
+    result = _handle(method, call)
     if isinstance(result, Reply):
         result.bucket = bucket
         return result

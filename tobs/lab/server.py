@@ -76,6 +76,11 @@ class Lab:
         """Have the account allow a takeout on another device, so that none has to wait for its delay."""
         self._service.takeouts.allow(self.world.me.id)
 
+    def revoke_sessions(self) -> None:
+        """Have the account end all its sessions on another device: whoever is logged in is so no more."""
+        keys, me = self._service.keys, self.world.me.id
+        self._service.end_logins({c.login for c in keys.clients.values() if c.user_id == me}, "SESSION_REVOKED")
+
     async def close(self) -> None:
         """Stop listening and drop every connection."""
         for server in self._servers:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from tobs.lab.counters import Counters
 from tobs.lab.floods import FloodBucket
+from tobs.lab.login_tokens import LoginTokens
 from tobs.lab.network import Link
+from tobs.lab.outgoing import Outgoing
 from tobs.lab.salts import Salts
 from tobs.lab.session import Held, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tobs.lab.content import Content
     from tobs.lab.keys import Client, KeyStore
@@ -41,6 +43,7 @@ class Service:
     logins: Logins
     content: Content
     takeouts: Takeouts
+    login_tokens: LoginTokens = field(default_factory=LoginTokens)
     counters: Counters = field(default_factory=Counters)
     sessions: OrderedDict[tuple[int, bytes, int], Session] = field(default_factory=OrderedDict)
     links: dict[tuple[int, int], Link] = field(default_factory=dict)
@@ -97,6 +100,12 @@ class Service:
             self.logins.forget(login)
             self.takeouts.end_login(login)
         self.keys.save()
+
+    def push(self, concerns: Callable[[Client], bool], update: bytes) -> None:
+        """Send `Updates`, serialized, to every session of the keys it concerns that listens to updates."""
+        for session in self.sessions.values():
+            if session.listens and session.connection is not None and concerns(session.client):
+                session.connection.send(Outgoing(session, (update,)), self.shared_link(session.client))
 
     def next_id(self, *, answer: bool) -> int:
         """A message id of the server: rising, 1 modulo 4 for answers and 3 for what it says unasked."""
