@@ -70,6 +70,7 @@ class Connection(asyncio.Protocol):
         counters = service.counters
         if counters.first_accept is None:
             counters.first_accept = now
+        service.feed.begin(self._loop)
         if network.connections is not None and service.open_connections.get(self.dc.id, 0) >= network.connections:
             counters.connections_refused += 1
             transport.abort()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tobs.lab.world import History, Slice, World
 
 CHANNEL_BASE = 10**12
-PTS = 1
 MAX_CACHED = 1024
 MAX_CACHED_PAGES = 512
 GZIP_FROM = 1024
@@ -99,7 +98,9 @@ class Content:
         """
         count = len(part.messages) if whole else part.count
         if history is not None and history.kind == "channel":
-            head = struct.pack("<IIii", types.messages.ChannelMessages.CONSTRUCTOR_ID, 0 if whole else 4, PTS, count)
+            head = struct.pack(
+                "<IIii", types.messages.ChannelMessages.CONSTRUCTOR_ID, 0 if whole else 4, history.pts, count
+            )
             head += b"" if whole else struct.pack("<i", part.offset_id_offset)
         elif count <= len(part.messages):
             head = struct.pack("<I", types.messages.Messages.CONSTRUCTOR_ID)
@@ -122,7 +123,7 @@ class Content:
         if not self.packs:
             found = _slice(history, where, part)
             return self.messages(found, history, whole=False), len(found.messages)
-        key = (history.peer_id, *where, part and (part.min_id, part.max_id))
+        key = (history.peer_id, history.version, *where, part and (part.min_id, part.max_id))
         page = self._pages.get(key)
         if page is None:
             found = _slice(history, where, part)

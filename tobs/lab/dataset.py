@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tobs.lab.changes import STILL, Live, read_live
+
 if TYPE_CHECKING:
     from tobs.lab.table import Table
 
@@ -48,6 +50,8 @@ class Dataset:
     each data centre (`{2 = 60, 4 = 40}`; default all on the home one); `albums`: share of photos and videos
     that come in albums; `repeats`: further messages that post a file again, as a share of the files;
     `hostile`: share of documents with a hostile file name.
+
+    `live`: what changes while the lab runs (table, see `changes.Live`).
     """
 
     kind: str
@@ -71,6 +75,7 @@ class Dataset:
     videos: Files
     voices: Files
     files: tuple[tuple[int, float], ...]
+    live: Live = STILL
 
     @property
     def kinds(self) -> tuple[tuple[str, Files], ...]:
@@ -103,6 +108,7 @@ class Dataset:
             documents=grow(self.documents),
             videos=grow(self.videos),
             voices=grow(self.voices),
+            live=self.live.scaled(scale),
         )
         return replace(larger, messages=max(larger.messages, larger.file_messages + 1))
 
@@ -161,11 +167,12 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
     def share(key: str, default: float, high: float = 1) -> float:
         return table.number(key, default, low=0, high=high)
 
+    messages = table.whole("messages", None, low=1, high=10_000_000)
     dataset = Dataset(
         kind=table.word("kind", "megagroup", of=("megagroup", "broadcast")),
         title=table.word("title", "TOBS Lab"),
         username=table.word("username", "tobs_lab"),
-        messages=table.whole("messages", None, low=1, high=10_000_000),
+        messages=messages,
         users=table.whole("users", 12, low=2, high=10_000),
         side_messages=table.whole("side_messages", 40, low=0, high=100_000),
         rich=share("rich", 0.3),
@@ -179,6 +186,7 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
         repeats=share("repeats", 0.0),
         hostile=share("hostile", 0.1),
         files=_read_shares(table.table("files"), home, centres),
+        live=read_live(table.table("live"), messages=messages),
         **kinds,
     )
     table.finish()

@@ -53,6 +53,12 @@ class Entry:
 class History:
     """The messages of one chat; `peer_id` is its marked id, `kind` "channel", "chat" or "user"."""
 
+    pts = 1
+    """The number of its changes, and 1 (0 is none to the clients): this class knows none."""
+
+    version = 0
+    """Rises with each change: pages of different versions may differ."""
+
     __slots__ = ("_chats", "_data", "_dates", "_ids", "_users", "count", "file_ids", "kind", "peer_id")
 
     def __init__(self, peer_id: int, kind: str, entries: Sequence[Entry]) -> None:
@@ -71,6 +77,11 @@ class History:
     def ids(self) -> list[int]:
         """All message ids, rising."""
         return list(self._ids)
+
+    @property
+    def dates(self) -> Sequence[int]:
+        """The date (Unix) of each message, newest first."""
+        return self._dates[::-1]
 
     @property
     def newest(self) -> tuple[int, int]:

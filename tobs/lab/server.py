@@ -15,6 +15,7 @@ from tobs.lab.connection import Connection
 from tobs.lab.content import Content
 from tobs.lab.crypto import AuthKey
 from tobs.lab.keys import Client, KeyStore, new_login, open_keys, write_private
+from tobs.lab.live import at_first
 from tobs.lab.logins import Logins
 from tobs.lab.server_file import describe
 from tobs.lab.service import Service
@@ -72,6 +73,10 @@ class Lab:
         """Count anew."""
         self._service.reset_counters()
 
+    def change(self, count: int) -> int:
+        """Make the next so many changes of the plan now, whatever the clock says: how many there were."""
+        return sum(self._service.feed.step() for _ in range(count))
+
     def allow_takeout(self) -> None:
         """Have the account allow a takeout on another device, so that none has to wait for its delay."""
         self._service.takeouts.allow(self.world.me.id)
@@ -83,6 +88,7 @@ class Lab:
 
     async def close(self) -> None:
         """Stop listening and drop every connection."""
+        self._service.feed.end()
         for server in self._servers:
             server.close()
         opened = list(self._opened)
@@ -108,6 +114,7 @@ async def start(
     """
     keys = open_keys(None if state is None else state / KEYS)
     wanted = keys.ports | (ports or {})
+    world = at_first(world)
     takeouts = Takeouts(world.scenario.limits.takeout.delay)
     service = Service(world, keys, host, Logins(world.password), Content(world), takeouts)
     opened: set[Connection] = set()

@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tobs.lab.counters import Counters
+from tobs.lab.feed import Feed
 from tobs.lab.floods import FloodBucket
 from tobs.lab.login_tokens import LoginTokens
 from tobs.lab.network import Link
@@ -53,10 +54,12 @@ class Service:
     block_hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
     held: Held = field(default_factory=Held)
     salts: Salts = field(init=False)
+    feed: Feed = field(init=False)
     _last_id: int = 0
 
     def __post_init__(self) -> None:
         self.salts = Salts(self.world.scenario.faults.salt_life, self.keys.started)
+        self.feed = Feed(self)
 
     def data_centre(self, dc: int) -> DataCentre | None:
         """The data centre with this number, or None."""
@@ -145,6 +148,8 @@ class Service:
         return self.counters.read() | {
             "floods": sum(b.floods for b in self.buckets.values()),
             "requests_during_flood": sum(b.during for b in self.buckets.values()),
+            "changes_made": self.feed.made,
+            "changes_left": self.feed.left,
         }
 
     def reset_counters(self) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
-from tobs.lab.content import CHANNEL_BASE, PTS, channel_mark, empty_message, is_empty_message, peer_of
-from tobs.lab.methods.updates import state
+from tobs.lab.content import CHANNEL_BASE, channel_mark, empty_message, is_empty_message, peer_of
 from tobs.lab.peers import channel_of, marked_of
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
 from tobs.lab.takeout import LAST_ID, within
@@ -97,15 +96,35 @@ def _ids(given: Sequence[Any]) -> list[int]:
     return [i.id if isinstance(i, types.InputMessageID) else 0 for i in given]
 
 
+def dialog_of(call: Call, mark: int) -> tuple[bytes, Slice]:
+    """The dialog of a chat, serialized, and its newest message."""
+    history = call.service.world.histories[mark]
+    top = _top(call, history)
+    newest = BinaryReader(top.messages[0]).tgread_object().id if top.messages else 0
+    dialog = types.Dialog(
+        peer=peer_of(mark),
+        top_message=newest,
+        read_inbox_max_id=newest,
+        read_outbox_max_id=newest,
+        unread_count=0,
+        unread_mentions_count=0,
+        unread_reactions_count=0,
+        unread_poll_votes_count=0,
+        notify_settings=types.PeerNotifySettings(),
+        pts=history.pts if history.kind == "channel" else None,
+    )
+    return bytes(dialog), top
+
+
 def _dialogs(call: Call, marked: Sequence[int]) -> tuple[bytes, bytes, bytes, bytes]:
-    world, content = call.service.world, call.service.content
+    content = call.service.content
     rows: list[bytes] = []
     messages: list[bytes] = []
     users: set[int] = set()
     chats: set[int] = set()
     for mark in marked:
-        history = world.histories[mark]
-        top = _top(call, history)
+        row, top = dialog_of(call, mark)
+        rows.append(row)
         messages += top.messages
         users |= top.user_ids
         chats |= top.chat_ids
@@ -113,22 +132,6 @@ def _dialogs(call: Call, marked: Sequence[int]) -> tuple[bytes, bytes, bytes, by
             users.add(mark)
         else:
             chats.add(-mark - CHANNEL_BASE if mark < -CHANNEL_BASE else -mark)
-        rows.append(
-            bytes(
-                types.Dialog(
-                    peer=peer_of(mark),
-                    top_message=BinaryReader(top.messages[0]).tgread_object().id if top.messages else 0,
-                    read_inbox_max_id=history.newest[1],
-                    read_outbox_max_id=history.newest[1],
-                    unread_count=0,
-                    unread_mentions_count=0,
-                    unread_reactions_count=0,
-                    unread_poll_votes_count=0,
-                    notify_settings=types.PeerNotifySettings(),
-                    pts=PTS if history.kind == "channel" else None,
-                )
-            )
-        )
     return vector(rows), vector(messages), content.chats(chats), content.users(users)
 
 
@@ -177,4 +180,4 @@ def get_peer_dialogs(call: Call) -> Result:
     marked = [marked_of(call, given.peer) for given in call.request.peers if isinstance(given, types.InputDialogPeer)]
     head = struct.pack("<I", types.messages.PeerDialogs.CONSTRUCTOR_ID)
     rows = _dialogs(call, [mark for mark in marked if mark in world.histories])
-    return Reply((head, *rows, bytes(state())))
+    return Reply((head, *rows, bytes(call.service.feed.state())))
