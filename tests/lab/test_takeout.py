@@ -76,11 +76,7 @@ async def test_a_second_takeout_makes_the_first_invalid() -> None:
 
 async def test_what_needs_a_takeout_says_so_outside_of_one() -> None:
     async with running() as lab, connected(lab) as client:
-        only_inside = (
-            functions.messages.GetSplitRangesRequest(),
-            functions.channels.GetLeftChannelsRequest(0),
-            functions.contacts.GetSavedRequest(),
-        )
+        only_inside = (functions.channels.GetLeftChannelsRequest(0), functions.contacts.GetSavedRequest())
         for request in (*only_inside, functions.account.FinishTakeoutSessionRequest()):
             with pytest.raises(errors.TakeoutRequiredError):
                 await client(request)
@@ -126,6 +122,16 @@ async def test_a_takeout_has_buckets_of_its_own_as_much_larger_as_the_scenario_s
             await client(inside(number, HISTORY))
         with pytest.raises(errors.FloodWaitError):
             await client(inside(number, HISTORY))
+
+
+async def test_ranges_add_up_without_a_takeout_too() -> None:
+    async with running(world_with(Takeout(ranges=3))) as lab, connected(lab) as client:
+        parts = await client(functions.messages.GetSplitRangesRequest())
+        for peer, mark in ((PEER, CHANNEL), (FRIEND, FRIEND_ID), (types.InputPeerChat(GROUP_ID), -GROUP_ID)):
+            request = functions.messages.GetHistoryRequest(peer, 0, None, 0, 1, 0, 0, 0)
+            pages = [await client(ranged(part, request)) for part in parts]
+            counts = [getattr(page, "count", len(page.messages)) for page in pages]
+            assert sum(counts) == lab.world.histories[mark].count
 
 
 async def test_ranges_divide_private_chats_and_show_a_channel_in_the_last() -> None:

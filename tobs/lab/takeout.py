@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from telethon.tl import types
 
+from tobs.lab.history import Slice
+
 if TYPE_CHECKING:
-    from tobs.lab.history import History, Slice
+    from tobs.lab.history import History
     from tobs.lab.world import World
 
 LAST_ID = 2**31 - 1
@@ -74,7 +76,7 @@ def split(world: World, parts: int) -> list[types.MessageRange]:
     """`parts` ranges, oldest first, that divide the ids of private chats and basic groups; the last has no end.
 
     On Telegram an account with many messages has them in several boxes of about as many ids each. Channels number
-    their own messages: they are served whole in any range, and listed in the last.
+    their own messages: the last range is enough for them, and holds them whole.
     """
     newest = max((h.newest[1] for h in world.histories.values() if h.kind != "channel"), default=0)
     size = max(1, -(-newest // parts))
@@ -84,12 +86,13 @@ def split(world: World, parts: int) -> list[types.MessageRange]:
 
 
 def within(history: History, part: Any, where: tuple[int, int, int, int, int, int]) -> Slice:
-    """`history.slice(*where)` where only the messages in the `MessageRange` exist; a channel knows no ranges.
+    """`history.slice(*where)` where only the messages in the `MessageRange` exist.
 
-    All offsets and counts are those of the range's own messages.
+    All offsets and counts are those of the range's own messages. A channel is whole in the last range and empty in
+    the others.
     """
     if history.kind == "channel":
-        return history.slice(*where)
+        return history.slice(*where) if part.max_id == LAST_ID else Slice([], set(), set(), 0, 0)
     top, bottom = min(part.max_id + 1, LAST_ID), max(part.min_id, 1)
 
     def newer(offset_id: int, offset_date: int = 0) -> int:

@@ -11,7 +11,7 @@ from telethon.tl import functions, types
 from tobs.lab.content import CHANNEL_BASE, channel_mark, empty_message, is_empty_message, peer_of
 from tobs.lab.peers import channel_of, marked_of
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
-from tobs.lab.takeout import LAST_ID, within
+from tobs.lab.takeout import within
 from tobs.lab.tl import vector
 
 if TYPE_CHECKING:
@@ -142,16 +142,11 @@ def _top(call: Call, history: History) -> Slice:
 
 
 def _listed(call: Call) -> list[int]:
-    """The chats that have messages in the range that was asked for; channels are in the last."""
-    world, part = call.service.world, call.range
-    if part is None:
+    """The chats that have messages in the range that was asked for."""
+    world = call.service.world
+    if call.range is None:
         return world.dialogs()
-    listed = []
-    for mark in world.dialogs():
-        channel = world.histories[mark].kind == "channel"
-        if part.max_id == LAST_ID if channel else _top(call, world.histories[mark]).count:
-            listed.append(mark)
-    return listed
+    return [mark for mark in world.dialogs() if _top(call, world.histories[mark]).count]
 
 
 @method(functions.messages.GetDialogsRequest)
