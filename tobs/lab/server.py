@@ -19,7 +19,6 @@ from tobs.lab.live import at_first
 from tobs.lab.logins import Logins
 from tobs.lab.server_file import describe
 from tobs.lab.service import Service
-from tobs.lab.takeout import Takeouts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,8 +114,7 @@ async def start(
     keys = open_keys(None if state is None else state / KEYS)
     wanted = keys.ports | (ports or {})
     world = at_first(world)
-    takeouts = Takeouts(world.scenario.limits.takeout.delay)
-    service = Service(world, keys, host, Logins(world.password), Content(world), takeouts)
+    service = Service(world, keys, host, Logins(world.password), Content(world))
     opened: set[Connection] = set()
     servers: list[asyncio.Server] = []
     try:

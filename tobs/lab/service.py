@@ -16,6 +16,7 @@ from tobs.lab.network import Link
 from tobs.lab.outgoing import Outgoing
 from tobs.lab.salts import Salts
 from tobs.lab.session import Held, Session
+from tobs.lab.takeout import Takeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tobs.lab.keys import Client, KeyStore
     from tobs.lab.logins import Logins
     from tobs.lab.scenario import DataCentre
-    from tobs.lab.takeout import Takeouts
     from tobs.lab.world import World
 
 MAX_SESSIONS = 4096
@@ -43,7 +43,6 @@ class Service:
     host: str
     logins: Logins
     content: Content
-    takeouts: Takeouts
     login_tokens: LoginTokens = field(default_factory=LoginTokens)
     counters: Counters = field(default_factory=Counters)
     sessions: OrderedDict[tuple[int, bytes, int], Session] = field(default_factory=OrderedDict)
@@ -54,11 +53,13 @@ class Service:
     block_hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
     held: Held = field(default_factory=Held)
     salts: Salts = field(init=False)
+    takeouts: Takeouts = field(init=False)
     feed: Feed = field(init=False)
     _last_id: int = 0
 
     def __post_init__(self) -> None:
         self.salts = Salts(self.world.scenario.faults.salt_life, self.keys.started)
+        self.takeouts = Takeouts(self.world.scenario.limits.takeout.delay)
         self.feed = Feed(self)
 
     def data_centre(self, dc: int) -> DataCentre | None:
