@@ -116,6 +116,13 @@ def promises(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Half an hour of clients of every kind on one lab; its memory must stay flat."""
+    install(session)
+    session.run("python", "experiments/soak.py", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks, one after the other; each prints one JSON value."""
     install(session)

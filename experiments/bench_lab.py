@@ -1,6 +1,8 @@
 """Measure what the lab can serve with no delay and no limit, printed as JSON.
 
-History: an unmodified client asks raw pages; messages/s, and microseconds of CPU a message on either side.
+History: an unmodified client asks raw pages; messages/s, and microseconds of CPU a message on either side. Plain and
+rich texts; *packed* ones, as on any line with a rate (one that never binds here), where each page is packed when it is
+asked for the first time; and *kept* ones, in a chat so big that it is read from disk.
 Files: 512 KB parts of one big document with 4 and 8 in flight; MB/s and the server's share of CPU.
 
     python experiments/bench_lab.py [--messages N] [--megabytes N]
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +26,7 @@ from telethon.sessions import StringSession
 from telethon.tl import functions, types
 
 from tobs.lab.child import Child, spawned
+from tobs.lab.world import KEPT_FROM
 
 SCENARIO = """
 name = "bench_lab"
@@ -37,7 +41,16 @@ videos = {{ count = 1, median_kb = 1000, total_mb = {megabytes} }}
 
 [network]
 dc = [{{ id = 2 }}]
+{network}
 """
+CHATS: dict[str, tuple[float, int, str]] = {
+    "plain": (0.0, 1, ""),
+    "rich": (1.0, 1, ""),
+    "packed": (0.3, 1, 'throttle = "connection"\nconnection_mb_per_s = 1000'),
+    "kept": (0.3, KEPT_FROM, ""),
+}
+"""Share of rich texts, least number of messages, and further keys of the network."""
+
 PART = 512 * 1024
 
 
@@ -119,15 +132,18 @@ async def measure(messages: int, megabytes: int) -> dict[str, Any]:
     """All measurements, in one run."""
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for kind, rich in (("plain", 0.0), ("rich", 1.0)):
+        os.environ["TOBS_CACHE"] = folder
+        for kind, (rich, least, network) in CHATS.items():
             scenario = Path(folder) / f"{kind}.toml"
-            scenario.write_text(SCENARIO.format(messages=messages, rich=rich, megabytes=megabytes))
+            count = max(messages, least)
+            scenario.write_text(SCENARIO.format(messages=count, rich=rich, megabytes=megabytes, network=network))
             async with spawned(scenario, Path(folder) / kind) as lab:
                 client = await connect(lab, ConnectionTcpFull)
-                result[f"history_{kind}_1"] = await history(client, lab, 1)
+                if kind != "packed":  # a page is packed once, so only the first to ask sees what that costs
+                    result[f"history_{kind}_1"] = await history(client, lab, 1)
                 result[f"history_{kind}_4"] = await history(client, lab, 4)
                 await client.disconnect()
-                if rich:
+                if kind != "plain":
                     continue
                 for name, connection in (("full", ConnectionTcpFull), ("abridged", ConnectionTcpAbridged)):
                     for in_flight in (4, 8):

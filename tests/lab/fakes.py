@@ -23,6 +23,7 @@ from telethon.tl import types
 from tobs.lab import keys
 from tobs.lab.faults import FAULTLESS, Faults
 from tobs.lab.history import History, entry_of
+from tobs.lab.references import reference
 from tobs.lab.rsa_key import make_rsa_key
 from tobs.lab.scenario import Bucket, DataCentre, Limits, Network
 from tobs.lab.server import Lab, start
@@ -49,7 +50,7 @@ class FakeFile:
     size: int
     kind: str = "document"
     access_hash: int = 77
-    file_reference: bytes = b"reference"
+    file_reference: bytes = reference("fake")
 
     def read(self, offset: int, limit: int) -> bytes:
         return Random(self.id).randbytes(self.size)[offset : offset + limit]
@@ -59,9 +60,9 @@ class FakeFile:
 class FakeScenario:
     network: Network
     limits: Limits = field(default_factory=lambda: Limits(None, None, None))
+    faults: Faults = FAULTLESS
     seed: int = 1
     name: str = "fake"
-    faults: Faults = FAULTLESS
 
 
 FILES = {
@@ -131,7 +132,9 @@ def network(**changes: Any) -> Network:
     return replace(Network(HOME, centres, None, None, None), **changes)
 
 
-def make_world(*, history: Bucket | None = None, faults: Faults = FAULTLESS, **changes: Any) -> World:
+def make_world(
+    *, history: Bucket | None = None, limits: Limits | None = None, faults: Faults = FAULTLESS, **changes: Any
+) -> World:
     """A channel of 250 messages (every fifth id is missing), a group and a private chat; three files."""
     me = types.User(ME_ID, is_self=True, access_hash=11, first_name="Me", phone="99966 2 1234")
     friend = types.User(FRIEND_ID, access_hash=12, first_name="Friend", username="friend")
@@ -144,7 +147,7 @@ def make_world(*, history: Bucket | None = None, faults: Faults = FAULTLESS, **c
     media = {3: _document(FILES[NEAR_FILE]), 4: _document(FILES[FAR_FILE]), 7: _photo(FILES[PHOTO])}
     ids = [number for number in range(1, 313) if number % 5][:250]
     world = FakeWorld(
-        scenario=FakeScenario(network(**changes), Limits(history, None, None), faults=faults),
+        scenario=FakeScenario(network(**changes), limits or Limits(history, None, None), faults),
         me=me,
         users={ME_ID: me, FRIEND_ID: friend, STRANGER_ID: stranger},
         chats={CHANNEL_ID: channel, GROUP_ID: group},

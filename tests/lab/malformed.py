@@ -13,7 +13,7 @@ from telethon.tl import functions, types
 from telethon.tl.alltlobjects import tlobjects
 from telethon.tl.core import GzipPacked, MessageContainer
 
-from tests.lab.fakes import CHANNEL_ID, FAR_FILE, FRIEND_ID, GROUP_ID, NEAR_FILE
+from tests.lab.fakes import CHANNEL_ID, FAR_FILE, FILES, FRIEND_ID, GROUP_ID, NEAR_FILE
 from tests.lab.wires import FIRST
 from tobs.lab.rpc import METHODS
 from tobs.lab.service_messages import SERVICE
@@ -36,8 +36,8 @@ PLAUSIBLE: list[Any] = [
     types.InputUserSelf(),
     types.InputMessageID(3),
     types.InputMessagesFilterEmpty(),
-    types.InputDocumentFileLocation(NEAR_FILE, 77, b"reference", ""),
-    types.InputDocumentFileLocation(FAR_FILE, 77, b"reference", "y"),
+    types.InputDocumentFileLocation(NEAR_FILE, 77, FILES[NEAR_FILE].file_reference, ""),
+    types.InputDocumentFileLocation(FAR_FILE, 77, FILES[FAR_FILE].file_reference, "y"),
     types.InputDialogPeer(types.InputPeerSelf()),
     types.ChannelMessagesFilterEmpty(),
     types.ChannelParticipantsRecent(),

@@ -19,6 +19,7 @@ from tobs.errors import UsageError
 from tobs.lab.changes import DELETED, EDITED, NEW, Change, Live, plan
 from tobs.lab.history import History, entry_of
 from tobs.lab.live import LiveHistory, at_last
+from tobs.lab.marks import PHOTO
 from tobs.lab.scenario import load
 from tobs.lab.truth import truth
 from tobs.lab.world import World, build
@@ -66,7 +67,8 @@ def text(number: int, words: str) -> Any:
 
 
 def entry(number: int, words: str) -> Any:
-    return entry_of(text(number, words), 60 * number, (FRIEND_ID,), (CHANNEL_ID,), 0)
+    mark = PHOTO if words.endswith("1") else 0
+    return entry_of(text(number, words), 60 * number, (FRIEND_ID,), (CHANNEL_ID,), 0, thread=number % 3, marks=mark)
 
 
 places = st.integers(0, 45)
@@ -102,7 +104,12 @@ def test_a_changed_history_answers_as_one_made_of_what_is_left(
     assert live.get(asked).messages == still.get(asked).messages
     assert list(live.serialized()) == list(still.serialized())
     assert (live.ids, live.newest, live.count) == (still.ids, still.newest, still.count)
-    assert list(live.dates) == list(still.dates)
+    for column in ("dates", "marks", "threads"):
+        assert list(getattr(live, column)) == list(getattr(still, column))
+    assert [live.position(number) for number in range(50)] == [still.position(number) for number in range(50)]
+    for position in range(live.count):
+        assert live.id_at(position) == still.id_at(position)
+        assert live.at([position]) == still.at([position])
     assert [live.has(number) for number in range(50)] == [still.has(number) for number in range(50)]
 
 

@@ -8,7 +8,7 @@ import pytest
 from telethon.tl import functions, types
 from telethon.tl.core import RpcResult
 
-from tests.lab.fakes import FRIEND_ID, NEAR_FILE, make_state, make_world, parse, running
+from tests.lab.fakes import FILES, FRIEND_ID, NEAR_FILE, make_state, make_world, parse, running
 from tests.lab.wires import FIRST, Wire, wired
 from tobs.lab import service, session
 from tobs.lab.dispatch import SMALL
@@ -17,7 +17,9 @@ from tobs.lab.session import TOO_OLD
 PING = bytes(functions.PingRequest(5))
 STATE = bytes(functions.updates.GetStateRequest())
 PART = bytes(
-    functions.upload.GetFileRequest(types.InputDocumentFileLocation(NEAR_FILE, 77, b"reference", ""), 0, 65_536)
+    functions.upload.GetFileRequest(
+        types.InputDocumentFileLocation(NEAR_FILE, 77, FILES[NEAR_FILE].file_reference, ""), 0, 65_536
+    )
 )
 
 

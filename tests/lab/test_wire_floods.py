@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from telethon import errors
 from telethon.tl import functions, types
 
-from tests.lab.fakes import CHANNEL_ID, connected, make_world, running
-from tobs.lab.floods import REACTION, FloodBucket, Pending
-from tobs.lab.scenario import Bucket
+from tests.lab.fakes import CHANNEL_ID, FILES, ME_ID, NEAR_FILE, connected, make_world, running
+from tobs.lab.floods import REACTION, FloodBucket, Pending, PremiumWait
+from tobs.lab.scenario import Bucket, Limits, Premium, Takeout
 
 
 def bucket(burst: int = 3, refill: float = 2.0, wait: tuple[int, int] = (5, 5)) -> FloodBucket:
@@ -141,3 +141,50 @@ async def test_one_request_too_many_refuses_all_that_wait_for_the_link_with_the_
         counters = lab.counters()
         assert (counters["floods"], counters["refused"], counters["history_pages"]) == (1, 12, 0)
         assert counters["requests_during_flood"] == 0
+
+
+def test_a_premium_wait_comes_each_time_so_many_bytes_were_granted() -> None:
+    held = PremiumWait(1000, (4, 4), Random(0))
+    assert held.take(0.0, 0.0) == 0
+    held.grant(999)
+    assert held.take(0.0, 0.0) == 0
+    held.grant(500)
+    assert [held.take(t, t) for t in (1.0, 1.5, 4.9)] == [4, 4, 1]
+    assert held.take(5.0, 5.0) == 0
+    held.grant(501)
+    assert held.take(6.0, 6.0) == 4
+    assert held.floods == 2
+
+
+async def test_a_client_without_premium_is_told_to_wait_for_files_alone() -> None:
+    world = make_world(limits=Limits(None, None, None, premium=Premium(200_000, (6, 6))))
+    spec = FILES[NEAR_FILE]
+    where = types.InputDocumentFileLocation(spec.id, spec.access_hash, spec.file_reference, "")
+    async with running(world) as lab, connected(lab) as client:
+        for offset in (0, 131_072):
+            await client(functions.upload.GetFileRequest(where, offset, 131_072))
+        with pytest.raises(errors.FloodPremiumWaitError) as flooded:
+            await client(functions.upload.GetFileRequest(where, 262_144, 131_072))
+        assert flooded.value.seconds == 6
+        await client.get_me()
+        counters = lab.counters()
+        assert (counters["floods"], counters["refused"], counters["file_parts"]) == (1, 1, 2)
+        lab._service.premium_waits[ME_ID]._delivered = float("-inf")  # long ago
+        client._flood_waited_requests.clear()
+        with pytest.raises(errors.FloodPremiumWaitError):
+            await client(functions.upload.GetFileRequest(where, 262_144, 131_072))
+        assert lab.counters()["requests_during_flood"] == 1
+
+
+async def test_inside_a_takeout_an_account_has_buckets_of_its_own_that_hold_more() -> None:
+    limits = Limits(Bucket(10, 2.0, (5, 5)), None, None, takeout=Takeout(factor=1.5))
+    async with running(make_world(limits=limits)) as lab:
+        service = lab._service
+        client = next(iter(service.keys.clients.values()))
+        plain, inside = service.bucket(client, "history"), service.bucket(client, "history", takeout=True)
+        assert plain is not None
+        assert inside is not None
+        assert (inside.limits.burst, inside.limits.refill, inside.limits.wait) == (15, 3.0, (5, 5))
+        assert flood(plain, 0.0) == 5
+        assert inside.take(0.0, 0.0) == 0
+        assert service.bucket(client, "history", takeout=True) is inside

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tobs.cli import lab_run
 from tobs.cli.outcome import answer, fail_softly, human_bytes
-from tobs.cli.shared_options import AsJson
+from tobs.cli.shared_options import AsJson, Named, OfChats, Scale, Seed
 
 if TYPE_CHECKING:
     from tobs.lab.scenario import Scenario
@@ -21,14 +22,6 @@ app = typer.Typer(
     help="A local Telegram that speaks real MTProto on loopback, for TOBS and for any other client.",
     no_args_is_help=True,
 )
-
-Named = Annotated[
-    str,
-    typer.Option("--scenario", "-s", metavar="S", help="A shipped scenario's name, or the path of a TOML file."),
-]
-Scale = Annotated[float, typer.Option("--scale", help="Multiply the scenario's messages and files.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Another seed than the scenario's own.")]
-OfChats = Annotated[list[int] | None, typer.Option("--chat", metavar="ID", help="Only this chat; repeatable.")]
 
 
 def serve(
@@ -108,3 +101,4 @@ def _built(scenario: str, scale: float, seed: int | None) -> tuple[Scenario, Wor
 app.command("serve")(fail_softly(serve))
 app.command("truth")(fail_softly(truth))
 app.command("limit")(fail_softly(limit))
+app.command("run", context_settings={"allow_interspersed_args": False})(fail_softly(lab_run.run))

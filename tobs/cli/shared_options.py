@@ -39,3 +39,10 @@ Sets = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, on standard error.")]
 Archive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="An archive folder.")]
+Named = Annotated[
+    str,
+    typer.Option("--scenario", "-s", metavar="S", help="A shipped scenario's name, or the path of a TOML file."),
+]
+Scale = Annotated[float, typer.Option("--scale", help="Multiply the scenario's messages and files.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Another seed than the scenario's own.")]
+OfChats = Annotated[list[int] | None, typer.Option("--chat", metavar="ID", help="Only this chat; repeatable.")]

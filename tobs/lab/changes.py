@@ -128,8 +128,13 @@ class _Room:
     def _entry(self, message_id: int) -> Entry:
         if message_id in self._changed:
             return self._changed[message_id]
-        found = self.history.get([message_id])
-        return Entry(message_id, 0, found.messages[0], tuple(found.user_ids), tuple(found.chat_ids), 0)
+        history = self.history
+        position = history.position(message_id)
+        assert position is not None
+        found = history.at([position])
+        who = tuple(sorted(found.user_ids)), tuple(sorted(found.chat_ids))
+        date, thread, marks = history.dates[position], history.threads[position], history.marks[position]
+        return Entry(message_id, date, found.messages[0], *who, 0, thread, marks)
 
     def _pick(self) -> tuple[Entry, Any] | None:
         """A message with a text, drawn: as it is kept, and parsed."""
@@ -173,7 +178,7 @@ class _Room:
         entry, message = found
         message.message, message.entities, _ = draw_plain(self._draws)
         message.edit_date = (message.edit_date or message.date) + timedelta(seconds=PAUSE)
-        edited = replace(entry, date=int(message.date.timestamp()), data=bytes(message))
+        edited = replace(entry, data=bytes(message))
         self._changed[entry.id] = edited
         return entry.id, edited
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from tobs.lab.history import Entry, entry_of
 from tobs.lab.text import draw_plain, draw_rich
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tobs.lab.dataset import Dataset
     from tobs.lab.draws import Draws
@@ -24,12 +25,15 @@ LONGEST_HISTORY = 700 * DAY
 USUAL_PAUSE = 300
 """Seconds between two messages on average, less in long histories."""
 RECENT = 200
+NO_FILE = (None,)
+"""A post without a file."""
+
 REACTIONS = ("👍", "❤", "🔥", "🎉", "😱")
 
 
-def draw_ids(count: int, gaps: float, draws: Draws) -> list[int]:
+def draw_ids(count: int, gaps: float, draws: Draws) -> array[int]:
     """`count` rising message ids, with a share of `gaps` of all ids missing (deleted)."""
-    ids = []
+    ids = array("i")
     last = 0
     for _ in range(count):
         last += 1
@@ -39,14 +43,14 @@ def draw_ids(count: int, gaps: float, draws: Draws) -> list[int]:
     return ids
 
 
-def arrange(dataset: Dataset, postings: Sequence[Posting], draws: Draws) -> list[list[Posting | None]]:
-    """The channel's posts in order: each one file, an album, or [None] for a message without a file.
+def arrange(dataset: Dataset, postings: Sequence[Posting], draws: Draws) -> list[Sequence[Posting | None]]:
+    """The channel's posts in order: each one file, an album, or `NO_FILE`.
 
     Each file stands in at least one; `dataset.repeats` more messages repeat one.
     """
     order = list(postings)
     draws.shuffle(order)
-    posts: list[list[Posting | None]] = []
+    posts: list[Sequence[Posting | None]] = []
     waiting: list[Posting | None] = []
     for posting in order:
         if posting.can_join_album and draws.chance(dataset.albums):
@@ -60,7 +64,7 @@ def arrange(dataset: Dataset, postings: Sequence[Posting], draws: Draws) -> list
         posts.append(waiting)
     repeats = dataset.file_messages - len(order)
     posts += [[draws.pick(order)] for _ in range(repeats)]
-    posts += [[None] for _ in range(dataset.messages - 1 - dataset.file_messages)]
+    posts += [NO_FILE] * (dataset.messages - 1 - dataset.file_messages)
     draws.shuffle(posts)
     return posts
 
@@ -76,26 +80,25 @@ class Author:
     photos: Sequence[Posting]
     draws: Draws
 
-    def write(self, ids: Sequence[int], posts: Sequence[Sequence[Posting | None]], start: int) -> list[Entry]:
+    def write(self, ids: Sequence[int], posts: Sequence[Sequence[Posting | None]], start: int) -> Iterator[Entry]:
         """All messages, oldest first: the creation, then `posts`; there is one id for each message of it."""
         pause = min(USUAL_PAUSE, LONGEST_HISTORY / max(1, len(ids)))
         services = self._services(len(ids), posts)
         date = start
-        entries = [self._service(ids[0], date, self._creation(), ())]
+        yield self._service(ids[0], date, self._creation(), ())
         written = 1
         for number, post in enumerate(posts):
             date += int(self.draws.exponential(pause))
             seen = ids[max(0, written - RECENT) : written]
             if number in services:
-                entries.append(self._draw_service(ids[written], date, seen))
+                yield self._draw_service(ids[written], date, seen)
                 written += 1
                 continue
             album = (date << 20) + number if len(post) > 1 else None
             sender = self._sender()
             for posting in post:
-                entries.append(self._message(ids[written], date, seen, sender, posting, album))
+                yield self._message(ids[written], date, seen, sender, posting, album)
                 written += 1
-        return entries
 
     def _services(self, messages: int, posts: Sequence[Sequence[Posting | None]]) -> set[int]:
         """Which of the posts without a file become service messages."""
@@ -211,7 +214,8 @@ class Author:
         if form == 3:
             return self._service(message_id, date, types.MessageActionChatAddUser([user.id]), (user.id,))
         if form == 4:
-            return self._service(message_id, date, types.MessageActionChatJoinedByLink(user.id), (user.id,))
+            action = types.MessageActionChatJoinedByLink(draws.pick(self.writers).id)
+            return self._service(message_id, date, action, (action.inviter_id,), sender=types.PeerUser(user.id))
         pinned = types.MessageReplyHeader(reply_to_msg_id=draws.pick(seen))
         return self._service(message_id, date, types.MessageActionPinMessage(), (), reply_to=pinned)
 
@@ -224,8 +228,9 @@ class Author:
         *,
         reply_to: Any = None,
         file_id: int = 0,
+        sender: Any = None,
     ) -> Entry:
-        sender = self._sender()
+        sender = sender or self._sender()
         users, chats = self._around(sender)
         if isinstance(action, types.MessageActionChatCreate):
             named = tuple(action.users)

@@ -7,9 +7,13 @@ each, so that order is kept and nothing sleeps.
 from __future__ import annotations
 
 import asyncio
+import math
+import os
+import socket
 import struct
 import time
 from collections import deque
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -17,7 +21,7 @@ from tobs.lab import dispatch
 from tobs.lab.crypto import HEADER, BadPacketError, decrypt, encrypt, wire_size
 from tobs.lab.handshake import Handshake
 from tobs.lab.keys import Client
-from tobs.lab.network import Delay, Link, Path
+from tobs.lab.network import Delay, Path
 from tobs.lab.outgoing import Outgoing
 from tobs.lab.service import MOST_HELD_BYTES
 from tobs.lab.tl import CONTAINER
@@ -26,6 +30,7 @@ from tobs.lab.transport import Packet, Transport, detect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tobs.lab.network import Link
     from tobs.lab.scenario import DataCentre
     from tobs.lab.service import Service
     from tobs.lab.session import Session
@@ -42,13 +47,13 @@ UNKNOWN_KEY = struct.pack("<i", -404)
 
 
 class Connection(asyncio.Protocol):
-    """The server's end of one connection to one data centre."""
+    """The server's end of one connection to one data centre, or with `media_only` to its address for files."""
 
-    def __init__(self, service: Service, dc: DataCentre, opened: set[Connection]) -> None:
+    def __init__(self, service: Service, dc: DataCentre, *, media_only: bool = False) -> None:
         self.service = service
         self.dc = dc
+        self.media_only = media_only
         self._loop = asyncio.get_running_loop()
-        self._opened = opened
         self._transport: asyncio.Transport | None = None
         self._framing: Transport | None = None
         self._stream = bytearray()
@@ -56,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._inbox: deque[tuple[float, float, Packet]] = deque()
         self._outbox: deque[Outgoing] = deque()
         self._sessions: set[Session] = set()
+        self._leaving: deque[tuple[float, int, Outgoing]] = deque()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._full = self._busy = False
         self._path: Path
@@ -64,37 +70,41 @@ class Connection(asyncio.Protocol):
     # what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, or close it when the data centre has as many as it allows."""
+        """Take the connection, or close it when the data centre is away or has as many as it allows."""
         assert isinstance(transport, asyncio.Transport)
-        service, network, now = self.service, self.service.world.scenario.network, self._loop.time()
-        counters = service.counters
-        if counters.first_accept is None:
-            counters.first_accept = now
+        service, dc, now = self.service, self.dc, self._loop.time()
+        counters, most = service.counters, service.world.scenario.network.connections
+        if service.run.began is None:
+            service.begin(now)
         service.feed.begin(self._loop)
-        if network.connections is not None and service.open_connections.get(self.dc.id, 0) >= network.connections:
+        is_away = service.outage(dc.id, now) is not None
+        if is_away or (most is not None and service.open_connections.get(dc.id, 0) >= most):
             counters.connections_refused += 1
+            service.mishaps.counted["outages"] += is_away
             transport.abort()
             return
         self._transport = transport
         transport.set_write_buffer_limits(BUFFERED, BUFFERED // 4)
-        self._opened.add(self)
-        service.open_connections[self.dc.id] = service.open_connections.get(self.dc.id, 0) + 1
-        service.accepted += 1
+        service.opened.add(self)
+        service.open_connections[dc.id] = service.open_connections.get(dc.id, 0) + 1
+        number = service.accepted[dc.id] = service.accepted.get(dc.id, 0) + 1
         counters.connections_opened += 1
-        seed = f"{service.world.scenario.seed}:connection:{self.dc.id}:{service.accepted}"
-        random = Random(seed)
-        self._path = Path(now, Delay(self.dc.rtt, self.dc.jitter), network.connection_rate, random)
+        random = Random(f"{service.world.scenario.seed}:connection:{dc.id}:{number}")
+        self._path = Path(now, Delay(dc.rtt, dc.jitter), service.own_link(), random, line=service.line, up=service.up)
+        self.await_outage()
+        if (life := service.mishaps.life(dc.id, number)) is not None:
+            self._wake("break", now + life[0], partial(self._break, "disconnects", reset=life[1]))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio names it
         """Forget everything that was on its way."""
         for timer in self._timers.values():
             timer.cancel()
-        self._leave()
+        self._let_go()
         if not self.closed.done():
             self.closed.set_result(None)
         if self._transport is not None:
             self._transport = None
-            self._opened.discard(self)
+            self.service.opened.discard(self)
             self.service.open_connections[self.dc.id] -= 1
             self.service.counters.connections_closed += 1
 
@@ -111,7 +121,7 @@ class Connection(asyncio.Protocol):
             if self._framing is None:
                 self._framing = detect(self._stream)
             while self._framing is not None and (packet := self._framing.split(self._stream)) is not None:
-                self._inbox.append((self._path.arrival(now), now, packet))
+                self._inbox.append((self._path.arrival(now, len(packet)), now, packet))
         except BadPacketError:
             self.drop()
             return
@@ -186,16 +196,37 @@ class Connection(asyncio.Protocol):
     # out
 
     def send(self, message: Outgoing, shared: Link | None = None) -> None:
-        """Send a message: it passes the links now, and is written when it has arrived."""
+        """Send a message: it passes the links now, and is written when it has arrived.
+
+        Where this connection is closed, another one of the session sends it.
+        """
         if self._transport is None:
+            self._hand_over(message)
             return
         size = message.size
         if message.session is not None:
             size = wire_size(size)
-        message.left, message.due = self._path.delivery(self._loop.time(), size, shared)
+        now = self._loop.time()
+        start, message.left = self._path.departure(now, size, shared)
+        if self._path.line is not None and (self._leaving or start > now):
+            message.due = math.inf
+            self._leaving.append((start, size, message))
+            if len(self._leaving) == 1:
+                self._wake("leave", start, self._leave)
+        else:
+            message.due = self._path.delivery(start, message.left, size)
         self._outbox.append(message)
         if not self._busy:
             self._flush()
+
+    def _leave(self) -> None:
+        """Hand what leaves now to the client's line."""
+        while self._leaving and self._leaving[0][0] <= self._loop.time():
+            start, size, message = self._leaving.popleft()
+            message.due = self._path.delivery(start, message.left, size)
+        if self._leaving:
+            self._wake("leave", self._leaving[0][0], self._leave)
+        self._flush()
 
     def drop_answer(self, session: Session, msg_id: int) -> Outgoing | None:
         """Take back the answer to a session's request if it has not left: that answer, None when it has."""
@@ -216,23 +247,28 @@ class Connection(asyncio.Protocol):
             for message in session.backlog():
                 self.send(message, shared)
 
-    def _leave(self) -> None:
+    def _let_go(self) -> None:
         """Hand what was not sent to the sessions, which may come back on another connection; forget the rest."""
         for session in self._sessions:
             if session.connection is self:
                 session.connection = None
         self._sessions.clear()
         self._inbox.clear()
+        self._leaving.clear()
         unsent = list(self._outbox)
         self._outbox.clear()
         for message in unsent:
-            if message.session is None or message.resent:
-                continue  # a message that was sent before is kept by its session
-            other = message.session.connection
-            if other is None:
-                message.session.park(message)
-            else:
-                other.send(message, self.service.shared_link(message.session.client))
+            self._hand_over(message)
+
+    def _hand_over(self, message: Outgoing) -> None:
+        """Have a message sent by whatever connection its session speaks on now, or will."""
+        if message.session is None or message.resent:
+            return  # a message that was sent before is kept by its session
+        other = message.session.connection
+        if other is None or other is self:
+            message.session.park(message)
+        else:
+            other.send(message, self.service.shared_link(message.session.client))
 
     def close_after(self, seconds: float) -> None:
         """Close the connection unless this is called again within so many seconds."""
@@ -243,6 +279,28 @@ class Connection(asyncio.Protocol):
         self.service.counters.bad_packets += 1
         self.close()
 
+    def await_outage(self) -> None:
+        """Note when the data centre goes away next, if it does in this run."""
+        began, now = self.service.run.began, self._loop.time()
+        for outage in self.service.world.scenario.faults.outages:
+            if outage.dc == self.dc.id and began is not None and began + outage.at >= now:
+                self._wake("outage", began + outage.at, self._go_away)
+                return
+
+    def _go_away(self) -> None:
+        if self.service.outage(self.dc.id, self._loop.time()) is not None:  # none in a run that has been reset
+            self._break("outages", reset=False)
+
+    def _break(self, kind: str, *, reset: bool) -> None:
+        """Close the connection in mid-stream: reset, or as if the server had ended it."""
+        if self._transport is None:
+            return
+        self.service.mishaps.counted[kind] += 1
+        if reset:
+            no_lingering = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_lingering)
+        self.abort()
+
     def abort(self) -> None:
         """Close the connection at once, whatever was still to be written."""
         if self._transport is not None:
@@ -250,15 +308,16 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection after what is already written."""
-        self._leave()
+        self._let_go()
         if self._transport is not None:
             self._transport.close()
 
     def _flush(self) -> None:
         while self._outbox and self._transport is not None and not self._full:
             now = self._loop.time()
-            if self._outbox[0].due > now:
-                self._wake("out", self._outbox[0].due, self._flush)
+            if (due := self._outbox[0].due) > now:
+                if due < math.inf:
+                    self._wake("out", due, self._flush)
                 return
             batch = [self._outbox.popleft()]
             size = batch[0].size

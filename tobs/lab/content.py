@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from telethon.tl import types
 
+from tobs.lab.references import References
 from tobs.lab.takeout import within
 from tobs.lab.tl import Chunks, gzip_packed, vector
 
@@ -53,14 +54,17 @@ Where = tuple[int, int, int, int, int, int]
 class Content:
     """Serialized answers about one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, references: References | None = None) -> None:
         network = world.scenario.network
         self._world = world
+        self._references = references or References(None)
         self._objects: dict[tuple[str, int], bytes] = {}
         self._vectors: OrderedDict[tuple[str, frozenset[int]], bytes] = OrderedDict()
         self._pages: OrderedDict[tuple[object, ...], tuple[bytes, int]] = OrderedDict()
         # Packing costs more CPU than it saves where bandwidth costs nothing.
-        self.packs = network.connection_rate is not None or network.account_rate is not None
+        self.packs = any(
+            rate is not None for rate in (network.connection_rate, network.account_rate, network.down_rate)
+        )
 
     def _object(self, kind: str, number: int) -> bytes | None:
         found = self._objects.get((kind, number))
@@ -123,11 +127,12 @@ class Content:
         if not self.packs:
             found = _slice(history, where, part)
             return self.messages(found, history, whole=False), len(found.messages)
-        key = (history.peer_id, history.version, *where, part and (part.min_id, part.max_id))
+        references = self._references
+        key = (history.peer_id, history.version, *where, part and (part.min_id, part.max_id), references.epoch)
         page = self._pages.get(key)
         if page is None:
             found = _slice(history, where, part)
-            body = b"".join(self.messages(found, history, whole=False))
+            body = b"".join(references.stamp(self.messages(found, history, whole=False)))
             if len(body) >= GZIP_FROM:
                 packed = gzip_packed(body)
                 body = packed if len(packed) < len(body) else body

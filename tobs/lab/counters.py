@@ -42,6 +42,10 @@ class Counters:
         if part in self.parts_seen:
             self.duplicate_parts += 1
         self.parts_seen.add(part)
+        self.served_spoilt_part(size)
+
+    def served_spoilt_part(self, size: int) -> None:
+        """Count a part that lacks bytes or has a wrong one: to ask for it again is no waste."""
         self.file_parts += 1
         self.file_bytes += size
 

@@ -6,6 +6,7 @@ since containers and gzip have to be opened before the codec may see what is in 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import struct
 import time
@@ -17,6 +18,7 @@ from telethon.tl import types
 from tobs.lab import rpc
 from tobs.lab.crypto import BadPacketError
 from tobs.lab.floods import FloodBucket, Pending
+from tobs.lab.mishaps import LOST
 from tobs.lab.outgoing import Outgoing
 from tobs.lab.service_messages import SERVICE, SILENT, result_head
 from tobs.lab.session import IRRELEVANT, RUNNING, TOO_NEW, TOO_OLD
@@ -197,13 +199,22 @@ def _parts(message: Message) -> list[Message] | None:
 
 def _call(connection: Connection, session: Session, message: Message) -> None:
     service, client = connection.service, session.client
-    reply = rpc.answer(service, client, message.body, message.now, message.sent)
+    reply = rpc.answer(service, client, message.body, message.now, message.sent, media_only=connection.media_only)
     session.listens |= not reply.quiet
+    held = 0.0
+    if service.mishaps.delays and reply.method and not reply.is_flood:
+        held = service.mishaps.fate(client, reply.method)
+        if held == LOST:
+            return
     out = Outgoing(session, (result_head(message.msg_id), *reply.body), message.msg_id, served=reply.served)
-    if reply.is_flood and reply.bucket is not None:
-        out.delivered = reply.bucket.delivered
-    connection.send(out, service.shared_link(client))
-    if reply.bucket is not None and not reply.is_flood and out.left > message.now:
+    out.delivered = reply.delivered
+    if held:
+        # Out of line: what is answered meanwhile overtakes it.
+        out.left = message.now + held
+        asyncio.get_running_loop().call_later(held, connection.send, out, service.shared_link(client))
+    else:
+        connection.send(out, service.shared_link(client))
+    if reply.bucket is not None and out.left > message.now:
 
         def refuse(wait: int, bucket: FloodBucket = reply.bucket) -> None:
             refusal = rpc.flooded(service, bucket, wait)

@@ -157,7 +157,7 @@ class Feed:
         def concerns(client: Client) -> bool:
             return client.user_id == me and client.dc == home
 
-        self._service.push(concerns, b"".join(body))
+        self._service.push(concerns, b"".join(self._service.references.stamp(body)))
 
 
 def _update(logged: Logged, message: bytes) -> bytes:

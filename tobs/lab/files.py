@@ -12,6 +12,7 @@ from tobs.lab.dataset import SMALLEST, Dataset, Files
 from tobs.lab.draws import Draws, seeded_bytes
 from tobs.lab.media_cache import Media, Recipe, media
 from tobs.lab.names import HOSTILE_NAMES
+from tobs.lab.references import reference
 from tobs.lab.stream import Stream
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def draw_files(dataset: Dataset, seed: int, start: int) -> Shelf:
         spec = FileSpec(
             id=(5 << 60) + (centre << 56) + (number << 24) + draws.below(1 << 24),
             access_hash=draws.signed64(),
-            file_reference=b"\x01" + seeded_bytes(24, "reference", seed, key),
+            file_reference=reference(seed, key),
             dc=centre,
             size=size,
             kind=kind,

@@ -1,8 +1,9 @@
-"""Request buckets that answer FLOOD_WAIT_X, built so that hammering through a wait never pays.
+"""What answers FLOOD_WAIT_X and FLOOD_PREMIUM_WAIT_X, built so that hammering through a wait never pays.
 
 A bucket belongs to (account, method). One request too many refuses it and everything of that method that is
 still on its way out, all with the same X; until X has passed everything is refused, and then the bucket holds
-one second's refill. An overflow within ten minutes of the last doubles X.
+one second's refill. An overflow within ten minutes of the last doubles X. FLOOD_PREMIUM_WAIT_X is no bucket: it
+comes after so many bytes of files, whoever paces or not.
 """
 
 from __future__ import annotations
@@ -45,28 +46,81 @@ class Pending:
     refuse: Callable[[int], None]
 
 
+@dataclass(slots=True, kw_only=True)
+class Wait:
+    """A wait that refuses everything until it is over, and what was counted of such waits.
+
+    Times are seconds of one clock, given by the caller. `floods` are the waits, `during` the requests that a client
+    sent although it had been told to wait.
+    """
+
+    floods: int = 0
+    during: int = 0
+    _until: float = float("-inf")
+    _delivered: float | None = None
+
+    def delivered(self, now: float) -> None:
+        """Tell of a refusal that a client has got."""
+        if self._delivered is None:
+            self._delivered = now
+
+    def _begin(self, now: float, seconds: int) -> None:
+        self.floods += 1
+        self._until, self._delivered = now + seconds, None
+
+    def _left(self, now: float, sent: float) -> int:
+        """Whole seconds still to wait for a request that arrives at `now` and was sent at `sent`."""
+        if now >= self._until:
+            return 0
+        if self._delivered is not None and sent > self._delivered + REACTION:
+            self.during += 1
+        return max(1, ceil(self._until - now - 1e-6))
+
+
 @dataclass(slots=True)
-class FloodBucket:
-    """The state of one bucket. Times are seconds of one clock, given by the caller."""
+class PremiumWait(Wait):
+    """FLOOD_PREMIUM_WAIT_X of one account: each time `after` bytes were granted, the next request begins a wait.
+
+    X is drawn in `wait`, whole seconds.
+    """
+
+    after: int
+    wait: tuple[int, int]
+    random: Random
+    _granted: int = 0
+
+    def take(self, now: float, sent: float) -> int:
+        """One request arrives at `now` that its client sent at `sent`: 0 when it may be served, else X."""
+        if left := self._left(now, sent):
+            return left
+        if self._granted < self.after:
+            return 0
+        self._granted -= self.after
+        wait = self.random.randint(*self.wait)
+        self._begin(now, wait)
+        return wait
+
+    def grant(self, size: int) -> None:
+        """Tell of so many bytes that were granted."""
+        self._granted += size
+
+
+@dataclass(slots=True)
+class FloodBucket(Wait):
+    """The state of one bucket."""
 
     limits: Limited
     random: Random
-    floods: int = 0
-    during: int = 0
     _tokens: float = 0.0
     _at: float | None = None
-    _until: float = float("-inf")
     _last: float = float("-inf")
     _doubled: int = 0
-    _delivered: float | None = None
     _pending: list[Pending] = field(default_factory=list)
 
     def take(self, now: float, sent: float) -> int:
         """One request arrives at `now` that its client sent at `sent`: 0 when it may be served, else X."""
-        if now < self._until:
-            if self._delivered is not None and sent > self._delivered + REACTION:
-                self.during += 1
-            return max(1, ceil(self._until - now - 1e-6))
+        if left := self._left(now, sent):
+            return left
         if self._at is None:
             self._tokens, self._at = float(self.limits.burst), now
         self._tokens = min(self.limits.burst, self._tokens + (now - self._at) * self.limits.refill)
@@ -79,8 +133,8 @@ class FloodBucket:
     def _overflow(self, now: float) -> int:
         self._doubled = min(self._doubled + 1, DOUBLINGS) if now - self._last <= AGAIN_WITHIN else 0
         wait = self.random.randint(*self.limits.wait) << self._doubled
-        self.floods += 1
-        self._last, self._until, self._delivered = now, now + wait, None
+        self._begin(now, wait)
+        self._last = now
         self._tokens, self._at = max(1.0, self.limits.refill), self._until
         pending, self._pending = self._pending, []
         for reply in pending:
@@ -93,8 +147,3 @@ class FloodBucket:
         if len(self._pending) >= 2 * self.limits.burst:
             self._pending = [p for p in self._pending if p.leaves > now]
         self._pending.append(pending)
-
-    def delivered(self, now: float) -> None:
-        """Tell the bucket that a client has got a refusal."""
-        if self._delivered is None:
-            self._delivered = now

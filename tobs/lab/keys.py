@@ -87,6 +87,7 @@ class KeyStore:
     rsa: rsa.PrivateKey
     ports: dict[int, int] = field(default_factory=dict)
     path: Path | None = None
+    media_ports: dict[int, int] = field(default_factory=dict)
     clients: dict[tuple[int, bytes], Client] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
 
@@ -136,9 +137,9 @@ class KeyStore:
             for c in self.clients.values()
         ]
         numbers = [format(n, "x") for n in (p.n, p.e, p.d, p.p, p.q)]
-        ports = {str(dc): port for dc, port in self.ports.items()}
-        stored = {"version": 2, "started": self.started, "rsa": numbers, "ports": ports, "clients": rows}
-        write_private(self.path, stored)
+        ports, media = ({str(dc): port for dc, port in of.items()} for of in (self.ports, self.media_ports))
+        addresses = {"ports": ports, "media_ports": media}
+        write_private(self.path, {"version": 2, "started": self.started, "rsa": numbers, **addresses, "clients": rows})
 
 
 def open_keys(path: Path | None) -> KeyStore:
@@ -151,6 +152,7 @@ def open_keys(path: Path | None) -> KeyStore:
             rsa.PrivateKey(*(int(n, 16) for n in stored["rsa"])),
             {int(dc): int(port) for dc, port in stored["ports"].items()},
             path,
+            {int(dc): int(port) for dc, port in stored.get("media_ports", {}).items()},
             started=float(stored.get("started", time.time())),
         )
         for c in stored["clients"]:

@@ -3,131 +3,82 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tobs.lab.changes import DELETED, NEW, Change
-from tobs.lab.content import empty_message
-from tobs.lab.history import DEFAULT_SLICE, LONGEST_SLICE, Entry, History, Slice
+from tobs.lab.changes import NEW, Change
+from tobs.lab.columns import Columns
+from tobs.lab.history import Entry, History, Kept, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tobs.lab.world import World
 
 
 class LiveHistory(History):
     """A history and the changes that were made to it; `version` and `pts` rise with each of them.
 
-    It holds ids and dates of the messages that are there, and those messages that came or were edited; everything
+    It holds the columns of the messages that are there, and those messages that came or were edited; everything
     else is read from `base`.
     """
 
-    __slots__ = ("_changed", "_now", "_when", "base", "pts", "version")
+    __slots__ = ("_changed", "base", "pts", "version")
 
     def __init__(self, base: History) -> None:
+        ids, dates = array("i", base.ids), array("q", base.dates[::-1])
+        threads, marks = array("I", base.threads), array("I", base.marks)
+        columns = Columns(ids=ids, dates=dates, threads=threads, marks=marks, file_ids=array("q", base.file_ids))
+        super().__init__(base.peer_id, base.kind, Kept(columns, _nothing))
         self.base = base
-        self.peer_id, self.kind, self.count, self.file_ids = base.peer_id, base.kind, base.count, base.file_ids
         self.version = 0
         self.pts = base.pts
-        self._now = array("q", base.ids)
-        self._when = array("q", base.dates[::-1])
         self._changed: dict[int, Entry] = {}
 
     def apply(self, change: Change) -> None:
         """Make a change, which has to be the next one of its plan."""
-        if change.kind == DELETED:
-            place = bisect_left(self._now, change.id)
-            del self._now[place], self._when[place]
+        columns, entry = self._columns, change.entry
+        if entry is None:
+            place = bisect_left(columns.ids, change.id)
+            for newest_last in (columns.ids, columns.dates):
+                del newest_last[place]
+            for newest_first in (columns.threads, columns.marks):
+                del newest_first[len(columns.ids) - place]
             self._changed.pop(change.id, None)
         else:
-            assert change.entry is not None
-            self._changed[change.id] = change.entry
+            self._changed[change.id] = entry
             if change.kind == NEW:
-                self._now.append(change.id)
-                self._when.append(change.entry.date)
-        self.count = len(self._now)
+                columns.ids.append(entry.id)
+                columns.dates.append(entry.date)
+                columns.threads.insert(0, entry.thread)
+                columns.marks.insert(0, entry.marks)
+            else:
+                columns.marks[len(columns.ids) - 1 - bisect_left(columns.ids, entry.id)] = entry.marks
+        self.count = len(columns.ids)
+        self._dates = None
         self.version += 1
         self.pts += 1
 
-    @property
-    def ids(self) -> list[int]:
-        """All message ids, rising."""
-        return list(self._now)
+    def _cut(self, low: int, high: int) -> list[bytes]:
+        ids, changed = self._columns.ids[low:high], self._changed
+        rest = iter(self._unchanged(low, high).messages)
+        return [changed[number].data if number in changed else next(rest) for number in ids]
 
-    @property
-    def dates(self) -> Sequence[int]:
-        """The date (Unix) of each message, newest first."""
-        return self._when[::-1]
-
-    @property
-    def newest(self) -> tuple[int, int]:
-        """Date (Unix) and id of the newest message; (0, 0) in an empty history."""
-        return (self._when[-1], self._now[-1]) if self._now else (0, 0)
-
-    def serialized(self) -> list[bytes]:
-        """All messages as they are served, oldest first."""
-        return [
-            message for low in range(0, self.count, LONGEST_SLICE) for message in self._cut(low, low + 100).messages
-        ]
-
-    def slice(
-        self,
-        offset_id: int = 0,
-        offset_date: int | datetime | None = 0,
-        add_offset: int = 0,
-        limit: int = LONGEST_SLICE,
-        max_id: int = 0,
-        min_id: int = 0,
-    ) -> Slice:
-        """As `History.slice`, of what is there now."""
-        ids, count = self._now, self.count
-        start = self._newer(offset_id, offset_date) + add_offset
-        end = min(start + min(limit if limit > 0 else DEFAULT_SLICE, LONGEST_SLICE), count)
-        start = max(start, 0)
-        if max_id > 0:
-            start = max(start, count - bisect_left(ids, max_id))
-        if min_id > 0:
-            end = min(end, count - bisect_right(ids, min_id))
-        if start >= end:
-            return Slice([], set(), set(), min(start, count), count)
-        found = self._cut(count - end, count - start)
-        return replace(found, messages=found.messages[::-1], offset_id_offset=start)
-
-    def has(self, message_id: int) -> bool:
-        """Whether there is such a message, not deleted."""
-        place = bisect_left(self._now, message_id)
-        return place < self.count and self._now[place] == message_id
-
-    def get(self, ids: list[int]) -> Slice:
-        """The messages with these ids in this order, MessageEmpty where there is none."""
-        there = [message_id for message_id in ids if message_id not in self._changed and self.has(message_id)]
-        found = self.base.get(there)
-        rest = iter(found.messages)
-        messages: list[bytes] = []
+    def _named(self, low: int, high: int) -> tuple[set[int], set[int]]:
+        found = self._unchanged(low, high)
         users, chats = set(found.user_ids), set(found.chat_ids)
-        for message_id in ids:
-            entry = self._changed.get(message_id)
-            if entry is not None:
-                messages.append(entry.data)
-                users.update(entry.users)
-                chats.update(entry.chats)
-            else:
-                messages.append(next(rest) if self.has(message_id) else empty_message(message_id))
-        return Slice(messages, users, chats, 0, self.count)
+        for number in self._columns.ids[low:high]:
+            if number in self._changed:
+                users.update(self._changed[number].users)
+                chats.update(self._changed[number].chats)
+        return users, chats
 
-    def _cut(self, low: int, high: int) -> Slice:
-        """The messages at places [low, high), counted from the oldest, oldest first."""
-        return self.get(list(self._now[low:high]))
+    def _unchanged(self, low: int, high: int) -> Slice:
+        """Those of the messages at places [low, high) that are as they were at first, oldest first."""
+        return self.base.get([number for number in self._columns.ids[low:high] if number not in self._changed])
 
-    def _newer(self, offset_id: int, offset_date: int | datetime | None) -> int:
-        if offset_id > 0:
-            return self.count - bisect_left(self._now, offset_id)
-        if isinstance(offset_date, datetime):
-            offset_date = int(offset_date.timestamp())
-        return self.count - bisect_left(self._when, offset_date) if offset_date else 0
+
+def _nothing(start: int, end: int) -> bytes:
+    raise LookupError(f"bytes {start} to {end} of a chat that changes: its messages lie with what it was at first")
 
 
 def at_first(world: World) -> World:

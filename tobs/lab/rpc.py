@@ -15,11 +15,12 @@ from telethon.errors import TypeNotFoundError
 from telethon.tl import functions, types
 from telethon.tl.tlobject import TLObject, TLRequest
 
+from tobs.lab.floods import PremiumWait
 from tobs.lab.keys import App
 from tobs.lab.tl import read_object
 
 if TYPE_CHECKING:
-    from tobs.lab.floods import FloodBucket
+    from tobs.lab.floods import FloodBucket, Wait
     from tobs.lab.keys import Client
     from tobs.lab.service import Service
     from tobs.lab.takeout import Takeout
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 
 PASSWORD, UNREGISTERED = "SESSION_PASSWORD_NEEDED", "AUTH_KEY_UNREGISTERED"
 TRUE, FALSE = b"\xb5ur\x99", b"7\x97y\xbc"
+ABROAD = frozenset({"users.getUsers", "updates.getState", "account.updateStatus", "account.getPassword"})
+"""What an account may ask beside `upload.*`, `help.*` and `auth.*` where it is not at home; of users only itself."""
+
+IN_TAKEOUT = frozenset({"history", "file"})
+"""The limits whose buckets are others inside a takeout session."""
+
+FOR_MEDIA = frozenset({"help.getConfig", "auth.importAuthorization", "auth.bindTempAuthKey"})
+"""What an address for files alone answers beside `upload.*`."""
+
 log = logging.getLogger(__name__)
 
 
@@ -71,13 +81,17 @@ class Call:
 class Reply:
     """A serialized result; `served` is called as it leaves, to count what was really given out.
 
+    `method` is what was asked ("" for what is no method); `bucket` granted the request, or is None; `delivered` is
+    called with the time when the client has it.
     `quiet`: the request does not make its connection one that hears of updates.
     """
 
     body: Chunks
     served: Callable[[], None] | None = None
     bucket: FloodBucket | None = None
+    delivered: Callable[[float], None] | None = None
     is_flood: bool = False
+    method: str = ""
     quiet: bool = True
 
 
@@ -93,6 +107,17 @@ class Method:
     handle: Handler
     login: bool
     limit: str | None
+
+    @property
+    def family(self) -> str:
+        """The first part of its name: `upload`."""
+        return self.name.partition(".")[0]
+
+    def is_served(self, client: Client, request: Any, home: int) -> bool:
+        """Whether the account behind a key may ask this where it asks, away from home or not."""
+        if client.dc == home or client.user_id is None or self.family in {"upload", "help", "auth"}:
+            return True
+        return self.name in ABROAD and all(isinstance(i, types.InputUserSelf) for i in getattr(request, "id", ()))
 
 
 METHODS: dict[type[TLRequest], Method] = {}
@@ -161,22 +186,6 @@ def _know(client: Client, wrapped: Wrapped, service: Service) -> None:
         raise RpcFault("CONNECTION_NOT_INITED")
 
 
-def _call(service: Service, client: Client, wrapped: Wrapped, method: Method, now: float) -> Call:
-    """What the handler gets, if whoever asks may ask this."""
-    if client.user_id is None:
-        if method.login or wrapped.takeout_id is not None:
-            raise RpcFault(client.ended or (PASSWORD if client.awaits_password else UNREGISTERED), 401)
-        return Call(service, client, wrapped.request, now)
-    client.active = int(time.time())
-    if wrapped.takeout_id is None:
-        return Call(service, client, wrapped.request, now, None, wrapped.range)
-    takeout = service.takeouts.find(client.user_id, wrapped.takeout_id)
-    if takeout is None:
-        raise RpcFault("TAKEOUT_INVALID")
-    service.counters.takeout_requests += 1
-    return Call(service, client, wrapped.request, now, takeout, wrapped.range)
-
-
 def _handle(method: Method, call: Call) -> Result:
     try:
         result = method.handle(call)
@@ -188,18 +197,30 @@ def _handle(method: Method, call: Call) -> Result:
         raise RpcFault("INTERNAL", 500) from error
 
 
-def answer(service: Service, client: Client, body: bytes, now: float, sent: float) -> Reply:
-    """Answer one serialized request that arrived at `now`, sent at `sent`; a fault becomes a reply."""
-    counters, quiet = service.counters, True
+def answer(
+    service: Service, client: Client, body: bytes, now: float, sent: float, *, media_only: bool = False
+) -> Reply:
+    """Answer one serialized request that arrived at `now`, sent at `sent`; a fault becomes a reply.
+
+    `media_only`: it came to an address that serves files alone.
+    """
+    quiet, name = True, ""
     try:
         wrapped = _unwrap(_parsed(body, service))
         quiet = wrapped.quiet
         _know(client, wrapped, service)
-        reply = _serve(service, client, wrapped, now, sent)
+        method = METHODS.get(type(wrapped.request))
+        if method is None:
+            service.counters.requests["unknown"] += 1
+            raise RpcFault("INPUT_METHOD_INVALID")
+        name = method.name
+        service.counters.requests[name] += 1
+        _admit(service, client, method, wrapped, media_only=media_only)
+        reply = _serve(_call(service, client, wrapped, now), method, sent)
     except RpcFault as fault:
-        counters.errors[fault.text] += 1
+        service.counters.errors[fault.text] += 1
         reply = Reply((fault.serialize(),))
-    reply.quiet = quiet
+    reply.quiet, reply.method = quiet, name
     return reply
 
 
@@ -214,26 +235,54 @@ def _parsed(body: bytes, service: Service) -> Any:
         raise RpcFault("INPUT_FETCH_ERROR") from error
 
 
-def _serve(service: Service, client: Client, wrapped: Wrapped, now: float, sent: float) -> Reply:
-    method = METHODS.get(type(wrapped.request))
-    if method is None:
-        service.counters.requests["unknown"] += 1
-        raise RpcFault("INPUT_METHOD_INVALID")
-    service.counters.requests[method.name] += 1
-    call = _call(service, client, wrapped, method, now)
-    bucket = service.bucket(client, method.limit, takeout=call.takeout is not None) if method.limit else None
-    if bucket is not None and (wait := bucket.take(now, sent)):
-        return flooded(service, bucket, wait)
+def _admit(service: Service, client: Client, method: Method, wrapped: Wrapped, *, media_only: bool) -> None:
+    """Refuse what cannot be asked here, by this client."""
+    if media_only and method.family != "upload" and method.name not in FOR_MEDIA:
+        # No document names the error; this is the one that Telegram has for a method out of place.
+        raise RpcFault("METHOD_INVALID")
+    if client.user_id is None and (method.login or wrapped.takeout_id is not None):
+        raise RpcFault(client.ended or (PASSWORD if client.awaits_password else UNREGISTERED), 401)
+    home = service.world.scenario.network.home
+    if not method.is_served(client, wrapped.request, home):
+        service.counters.migrations += 1
+        raise RpcFault(f"USER_MIGRATE_{home}", 303)
+
+
+def _call(service: Service, client: Client, wrapped: Wrapped, now: float) -> Call:
+    """What the handler gets of a client that may ask this."""
+    takeout = None
+    if client.user_id is not None:
+        client.active = int(time.time())
+        if wrapped.takeout_id is not None:
+            takeout = service.takeouts.find(client.user_id, wrapped.takeout_id)
+            if takeout is None:
+                raise RpcFault("TAKEOUT_INVALID")
+            service.counters.takeout_requests += 1
+    return Call(service, client, wrapped.request, now, takeout, wrapped.range)
+
+
+def _serve(call: Call, method: Method, sent: float) -> Reply:
+    service, client = call.service, call.client
+    inside = call.takeout is not None and method.limit in IN_TAKEOUT
+    bucket = service.bucket(client, method.limit, takeout=inside) if method.limit else None
+    for wait in (service.premium_wait(client) if method.limit == "file" else None, bucket):
+        if wait is not None and (seconds := wait.take(call.now, sent)):
+            return flooded(service, wait, seconds)
+    if service.mishaps.errors and (mishap := service.mishaps.error(client, method.name)) is not None:
+        raise RpcFault(mishap[1], mishap[0])
     result = _handle(method, call)
-    if isinstance(result, Reply):
-        result.bucket = bucket
-        return result
     if isinstance(result, bool):
         result = TRUE if result else FALSE
-    return Reply((bytes(result),), bucket=bucket)
+    reply = result if isinstance(result, Reply) else Reply((bytes(result),))
+    if service.references.expire and method.family != "upload":
+        reply.body = service.references.stamp(reply.body)
+    reply.bucket = bucket
+    return reply
 
 
-def flooded(service: Service, bucket: FloodBucket, wait: int) -> Reply:
+def flooded(service: Service, wait: Wait, seconds: int) -> Reply:
     """The refusal that asks to wait so many seconds."""
     service.counters.refused += 1
-    return Reply((RpcFault(f"FLOOD_WAIT_{wait}", 420).serialize(),), bucket=bucket, is_flood=True)
+    word = "FLOOD_PREMIUM_WAIT" if isinstance(wait, PremiumWait) else "FLOOD_WAIT"
+    body = RpcFault(f"{word}_{seconds}", 420).serialize()
+    return Reply((body,), delivered=wait.delivered, is_flood=True)

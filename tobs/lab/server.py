@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from tobs.errors import TobsError
 from tobs.lab import methods
 from tobs.lab.connection import Connection
-from tobs.lab.content import Content
 from tobs.lab.crypto import AuthKey
 from tobs.lab.keys import Client, KeyStore, new_login, open_keys, write_private
 from tobs.lab.live import at_first
@@ -38,20 +37,19 @@ LOGGED_IN_FOR = 90 * 86_400
 class Lab:
     """A lab that listens.
 
-    `server_file` is what a client needs (`dc, host, port, public_key, session, api_id, api_hash, phone, code,
-    password`), `ports` has the port of every data centre.
+    `server_file` is what a client needs (`dc, host, port, ports, public_key, session, pyrogram_session, api_id,
+    api_hash, phone, code, password, chat`), `ports` has the port of every data centre.
     """
 
     def __init__(
         self,
         service: Service,
         servers: list[asyncio.Server],
-        opened: set[Connection],
         server_file: dict[str, Any],
     ) -> None:
         self._service = service
         self._servers = servers
-        self._opened = opened
+        self._opened = service.opened
         self.server_file = server_file
 
     @property
@@ -64,12 +62,20 @@ class Lab:
         """The port of every data centre."""
         return dict(self._service.keys.ports)
 
+    @property
+    def media_ports(self) -> dict[int, int]:
+        """The port for files alone of every data centre; empty where the scenario has none."""
+        return dict(self._service.keys.media_ports)
+
     def counters(self) -> dict[str, Any]:
         """What was served since the start or the last reset; times are of `time.monotonic()`."""
         return self._service.read_counters()
 
     def reset(self) -> None:
-        """Count anew."""
+        """Count anew; the next connection begins another run, for all that the scenario times.
+
+        Chats that change go on as they were: what was written is not taken back.
+        """
         self._service.reset_counters()
 
     def change(self, count: int) -> int:
@@ -112,26 +118,27 @@ async def start(
     the state are taken, or free ones. Raises `TobsError` when a port is taken or the state is unreadable.
     """
     keys = open_keys(None if state is None else state / KEYS)
-    wanted = keys.ports | (ports or {})
+    wanted, for_media = keys.ports | (ports or {}), keys.media_ports
     world = at_first(world)
-    service = Service(world, keys, host, Logins(world.password), Content(world))
-    opened: set[Connection] = set()
+    network = world.scenario.network
+    service = Service(world, keys, host, Logins(world.password))
+    keys.ports, keys.media_ports = {}, {}
     servers: list[asyncio.Server] = []
     try:
-        for dc in world.scenario.network.dcs:
-            listening = _listen(host, wanted.get(dc.id, 0))
-            keys.ports[dc.id] = listening.getsockname()[1]
-            servers.append(await _serve(service, dc, opened, listening))
+        for dc in network.dcs:
+            keys.ports[dc.id] = await _serve(service, dc, wanted.get(dc.id, 0), servers)
+            if network.media_only:
+                port = for_media.get(dc.id, 0)
+                keys.media_ports[dc.id] = await _serve(service, dc, port, servers, media_only=True)
     except BaseException:
         for server in servers:
             server.close()
         raise
-    keys.ports = {dc.id: keys.ports[dc.id] for dc in world.scenario.network.dcs}
     server_file = describe(world, keys, _own_client(world, keys), host)
     keys.save()
     if state is not None:
         write_private(state / SERVER_FILE, server_file)
-    return Lab(service, servers, opened, server_file)
+    return Lab(service, servers, server_file)
 
 
 def _own_client(world: World, keys: KeyStore) -> Client:
@@ -162,6 +169,15 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-async def _serve(service: Service, dc: DataCentre, opened: set[Connection], listening: socket.socket) -> asyncio.Server:
+async def _serve(
+    service: Service, dc: DataCentre, port: int, servers: list[asyncio.Server], *, media_only: bool = False
+) -> int:
+    """Listen for one data centre; the port."""
+    listening = _listen(service.host, port)
+
+    def connection() -> Connection:
+        return Connection(service, dc, media_only=media_only)
+
     loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: Connection(service, dc, opened), sock=listening, backlog=BACKLOG)
+    servers.append(await loop.create_server(connection, sock=listening, backlog=BACKLOG))
+    return int(listening.getsockname()[1])

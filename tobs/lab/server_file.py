@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from typing import TYPE_CHECKING, Any
 
 from telethon.crypto import AuthKey as TelethonKey
@@ -26,17 +28,46 @@ def session_string(client: Client, host: str, port: int) -> str:
     return str(session.save())
 
 
+def pyrogram_session_string(client: Client) -> str:
+    """A logged-in key as a string session of Pyrogram's heirs, kurigram among them.
+
+    Big-endian data centre, application, test mode, key, user, bot, as base64 without padding. It names no
+    address: whoever takes it has to say where the lab is.
+    """
+    packed = struct.pack(">BI?256sQ?", client.dc, API_ID, 0, client.key.key, client.user_id or 0, 0)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def main_chat(world: World) -> int:
+    """Marked id of the chat with most messages: what a client exports that is told of no other."""
+    return max(world.histories.values(), key=lambda history: history.count).peer_id
+
+
+def username_of(world: World, marked: int) -> str | None:
+    """The public name of a chat, or None."""
+    return next((name for name, at in world.usernames.items() if at == marked), None)
+
+
 def describe(world: World, keys: KeyStore, client: Client, host: str) -> dict[str, Any]:
-    """The content of the server file. It opens the lab's account, so it is kept from others."""
+    """The content of the server file. It opens the lab's account, so it is kept from others.
+
+    `dc`, `host` and `port` are home's; `ports` has every data centre's, all on `host`. `chat` is the main chat's
+    username, or its marked id (`chat_id`) as text.
+    """
+    chat = main_chat(world)
     return {
         "dc": client.dc,
         "host": host,
         "port": keys.ports[client.dc],
+        "ports": {str(dc): port for dc, port in keys.ports.items()},
         "public_key": public_pem(keys.rsa),
         "session": session_string(client, host, keys.ports[client.dc]),
+        "pyrogram_session": pyrogram_session_string(client),
         "api_id": API_ID,
         "api_hash": API_HASH,
         "phone": world.phone,
         "code": world.code,
         "password": world.password,
+        "chat": username_of(world, chat) or str(chat),
+        "chat_id": chat,
     }

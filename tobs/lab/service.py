@@ -8,12 +8,16 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING
 
+from tobs.lab.content import Content
 from tobs.lab.counters import Counters
+from tobs.lab.draws import Draws
 from tobs.lab.feed import Feed
-from tobs.lab.floods import FloodBucket
+from tobs.lab.floods import FloodBucket, PremiumWait
 from tobs.lab.login_tokens import LoginTokens
-from tobs.lab.network import Link
+from tobs.lab.mishaps import Mishaps
+from tobs.lab.network import Link, Run, Steps
 from tobs.lab.outgoing import Outgoing
+from tobs.lab.references import References
 from tobs.lab.salts import Salts
 from tobs.lab.session import Held, Session
 from tobs.lab.takeout import Takeouts
@@ -21,7 +25,8 @@ from tobs.lab.takeout import Takeouts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tobs.lab.content import Content
+    from tobs.lab.connection import Connection
+    from tobs.lab.faults import Outage
     from tobs.lab.keys import Client, KeyStore
     from tobs.lab.logins import Logins
     from tobs.lab.scenario import DataCentre
@@ -30,8 +35,6 @@ if TYPE_CHECKING:
 MAX_SESSIONS = 4096
 MOST_HELD_BYTES = 64 << 20
 """Bytes of unacknowledged answers in all sessions; past it, those that were silent longest lose theirs."""
-IN_TAKEOUT = frozenset({"history", "file"})
-"""The limits that are others inside a takeout session."""
 
 
 @dataclass(slots=True)
@@ -42,25 +45,62 @@ class Service:
     keys: KeyStore
     host: str
     logins: Logins
-    content: Content
+    content: Content = field(init=False)
     login_tokens: LoginTokens = field(default_factory=LoginTokens)
     counters: Counters = field(default_factory=Counters)
     sessions: OrderedDict[tuple[int, bytes, int], Session] = field(default_factory=OrderedDict)
     links: dict[tuple[int, int], Link] = field(default_factory=dict)
-    buckets: dict[tuple[int, str], FloodBucket] = field(default_factory=dict)
+    buckets: dict[tuple[int, str, bool], FloodBucket] = field(default_factory=dict)
+    premium_waits: dict[int, PremiumWait] = field(default_factory=dict)
+    opened: set[Connection] = field(default_factory=set)
     open_connections: dict[int, int] = field(default_factory=dict)
-    accepted: int = 0
+    accepted: dict[int, int] = field(default_factory=dict)
+    run: Run = field(default_factory=Run)
+    mishaps: Mishaps = field(init=False)
+    references: References = field(init=False)
+    line: Link | None = field(init=False)
+    up: Link | None = field(init=False)
+    limits_accounts: bool = field(init=False)
     block_hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
     held: Held = field(default_factory=Held)
     salts: Salts = field(init=False)
     takeouts: Takeouts = field(init=False)
     feed: Feed = field(init=False)
     _last_id: int = 0
+    _hashed: dict[int, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.salts = Salts(self.world.scenario.faults.salt_life, self.keys.started)
-        self.takeouts = Takeouts(self.world.scenario.limits.takeout.delay)
+        scenario = self.world.scenario
+        self.mishaps = Mishaps(scenario.faults, scenario.seed)
+        self.references = References(scenario.faults.reference_life)
+        self.content = Content(self.world, self.references)
+        self.line = self._link("down_rate")
+        self.limits_accounts = self._link("account_rate") is not None
+        self.up = None if scenario.network.up_rate is None else Link(scenario.network.up_rate)
+        self.salts = Salts(scenario.faults.salt_life, self.keys.started)
+        self.takeouts = Takeouts(scenario.limits.takeout.delay)
         self.feed = Feed(self)
+
+    def _link(self, name: str) -> Link | None:
+        """A link with one of the network's rates and what becomes of it in mid-run; None: always unlimited."""
+        network = self.world.scenario.network
+        rate = getattr(network, name)
+        steps: Steps = tuple((c.at, to) for c in network.changes if (to := getattr(c, name)) is not None)
+        return None if rate is None and not steps else Link(rate, steps, self.run)
+
+    def begin(self, now: float) -> None:
+        """The run's first connection is accepted now; those of an earlier run may still be open."""
+        self.run.began = self.counters.first_accept = now
+        for connection in self.opened:
+            connection.await_outage()
+
+    def outage(self, dc: int, now: float) -> Outage | None:
+        """The outage of a data centre that holds at this moment."""
+        began = self.run.began
+        if began is None:
+            return None
+        outages = self.world.scenario.faults.outages
+        return next((o for o in outages if o.dc == dc and 0 <= now - began - o.at < o.seconds), None)
 
     def data_centre(self, dc: int) -> DataCentre | None:
         """The data centre with this number, or None."""
@@ -118,43 +158,72 @@ class Service:
 
     def shared_link(self, client: Client) -> Link | None:
         """The downstream link of the account behind a key to its data centre; None: unlimited."""
-        rate = self.world.scenario.network.account_rate
-        if client.user_id is None or rate is None:
+        if client.user_id is None or not self.limits_accounts:
             return None
         key = (client.user_id, client.dc)
-        if key not in self.links:
-            self.links[key] = Link(rate)
-        return self.links[key]
+        link = self.links.get(key)
+        if link is None and (link := self._link("account_rate")) is not None:
+            self.links[key] = link
+        return link
+
+    def own_link(self) -> Link:
+        """The downstream link of a new connection."""
+        return self._link("connection_rate") or Link(None)
 
     def bucket(self, client: Client, limit: str, *, takeout: bool = False) -> FloodBucket | None:
         """The request bucket of an account for one of `Limits`' fields; None when that is off.
 
-        A takeout session has its own for history and files, as much larger as the scenario says.
+        Inside a takeout the account has another, its burst and refill multiplied by the scenario's factor.
         """
         limits = getattr(self.world.scenario.limits, limit)
         if client.user_id is None or limits is None:
             return None
-        name = f"takeout {limit}" if takeout and limit in IN_TAKEOUT else limit
-        key = (client.user_id, name)
+        key = (client.user_id, limit, takeout)
         if key not in self.buckets:
-            if name != limit:
+            random = Random(f"{self.world.scenario.seed}:{limit}:{client.user_id}{':takeout' if takeout else ''}")
+            if takeout:
                 factor = self.world.scenario.limits.takeout.factor
                 limits = replace(limits, burst=max(1, round(limits.burst * factor)), refill=limits.refill * factor)
-            random = Random(f"{self.world.scenario.seed}:{name}:{client.user_id}")
             self.buckets[key] = FloodBucket(limits, random)
         return self.buckets[key]
 
+    def premium_wait(self, client: Client) -> PremiumWait | None:
+        """The FLOOD_PREMIUM_WAIT of an account; None when that is off."""
+        premium = self.world.scenario.limits.premium
+        if client.user_id is None or premium is None:
+            return None
+        found = self.premium_waits.get(client.user_id)
+        if found is None:
+            random = Random(f"{self.world.scenario.seed}:premium:{client.user_id}")
+            found = self.premium_waits[client.user_id] = PremiumWait(premium.after, premium.wait, random)
+        return found
+
+    def has_hashes(self, file_id: int) -> bool:
+        """Whether `upload.getFileHashes` knows the blocks of this file."""
+        share = self.world.scenario.limits.file_hashes
+        if share >= 1:
+            return True
+        found = self._hashed.get(file_id)
+        if found is None:
+            found = self._hashed[file_id] = Draws(self.world.scenario.seed, "file hashes", file_id).chance(share)
+        return found
+
     def read_counters(self) -> dict[str, object]:
         """All totals as plain JSON values."""
+        waits = [*self.buckets.values(), *self.premium_waits.values()]
         return self.counters.read() | {
-            "floods": sum(b.floods for b in self.buckets.values()),
-            "requests_during_flood": sum(b.during for b in self.buckets.values()),
+            "floods": sum(wait.floods for wait in waits),
+            "requests_during_flood": sum(wait.during for wait in waits),
+            "faults": dict(self.mishaps.counted),
             "changes_made": self.feed.made,
             "changes_left": self.feed.left,
         }
 
     def reset_counters(self) -> None:
-        """Begin to count anew; buckets, sessions and links stay as they are."""
+        """Begin to count anew, and another run with the next connection; buckets, sessions and links stay."""
         self.counters = Counters()
-        for bucket in self.buckets.values():
-            bucket.floods = bucket.during = 0
+        self.run.began = None
+        self.accepted.clear()
+        self.mishaps.restart()
+        for wait in (*self.buckets.values(), *self.premium_waits.values()):
+            wait.floods = wait.during = 0

@@ -8,19 +8,27 @@ from typing import TYPE_CHECKING, Any
 from telethon.tl import types
 
 from tobs.lab.changes import Change, plan
-from tobs.lab.compose import Author, arrange, draw_ids
+from tobs.lab.compose import NO_FILE, Author, arrange, draw_ids
 from tobs.lab.draws import Draws
 from tobs.lab.files import FileSpec, Posting, Shelf, draw_files
-from tobs.lab.history import Entry, History, Slice
+from tobs.lab.history import History, Slice
+from tobs.lab.packs import origin_of, packed
 from tobs.lab.people import CHANNEL_MARK, CODE, PASSWORD, PHONE, Cast, draw_cast, mark
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tobs.lab.history import Entry
+    from tobs.lab.packs import Chat
     from tobs.lab.scenario import Scenario
 
 __all__ = ["FileSpec", "History", "Slice", "World", "build"]
 
 START = 1_672_574_400
 """The first message's date, 2023-01-01 12:00 UTC: fixed, since the bytes must be the same on any day."""
+KEPT_FROM = 50_000
+"""Messages of a world from which on they are kept on disk: fewer are composed as fast as they are checked."""
+
 SIDE_FILES = 2
 """Files of the channel that are posted again in each of the other chats."""
 
@@ -66,15 +74,26 @@ class World:
         return str(self.chats[bare].title)
 
 
-def build(scenario: Scenario) -> World:
-    """The world of a scenario: the same in any process. Real media come from the cache."""
+def build(scenario: Scenario, *, kept_from: int = KEPT_FROM) -> World:
+    """The world of a scenario: the same in any process. Real media come from the cache.
+
+    So do the messages of a world with `kept_from` of them or more, about 70 us each the first time.
+    """
     dataset, seed = scenario.dataset, scenario.seed
     cast = draw_cast(dataset, seed, START)
     shelf = draw_files(dataset, seed, START)
-    histories = [_channel(scenario, cast, shelf.postings)]
+
+    def compose() -> Iterator[Chat]:
+        yield _channel(scenario, cast, shelf.postings)
+        if dataset.side_messages:
+            yield from _side_chats(scenario, cast, shelf.postings)
+
+    if dataset.messages + 2 * dataset.side_messages >= kept_from:
+        histories = packed(origin_of(dataset, seed), compose)
+    else:
+        histories = [History(*chat) for chat in compose()]
     chats = {cast.channel.id: cast.channel, cast.origin.id: cast.origin}
     if dataset.side_messages:
-        histories += _side_chats(scenario, cast, shelf.postings)
         chats[cast.group.id] = cast.group
     usernames = {user.username.lower(): user.id for user in cast.people if user.username}
     for channel in (cast.channel, cast.origin):
@@ -98,35 +117,36 @@ def _photos(postings: list[Posting]) -> list[Posting]:
     return [posting for posting in postings if posting.photo is not None]
 
 
-def _channel(scenario: Scenario, cast: Cast, postings: list[Posting]) -> History:
+def _channel(scenario: Scenario, cast: Cast, postings: list[Posting]) -> Chat:
     dataset, seed = scenario.dataset, scenario.seed
     draws = Draws(seed, "channel")
     posts = arrange(dataset, postings, draws)
     ids = draw_ids(dataset.messages, dataset.gaps, draws)
     author = Author(dataset, cast, types.PeerChannel(cast.channel.id), cast.people, _photos(postings), draws)
-    return _history(author, author.write(ids, posts, START))
+    return _chat(author, author.write(ids, posts, START))
 
 
-def _side_chats(scenario: Scenario, cast: Cast, postings: list[Posting]) -> list[History]:
-    """A private chat and a basic group, which number their messages together, as an account does."""
+def _side_chats(scenario: Scenario, cast: Cast, postings: list[Posting]) -> Iterator[Chat]:
+    """A private chat and a basic group, which number their messages together, as an account does.
+
+    They draw from one stream, so the first has to be taken whole before the second is.
+    """
     dataset, seed = scenario.dataset, scenario.seed
     draws = Draws(seed, "side chats")
     ids = draw_ids(2 * dataset.side_messages, dataset.gaps, draws)
     draws.shuffle(ids)
-    histories = []
     friend = cast.people[1]
     for number, (peer, writers) in enumerate(
         ((types.PeerUser(friend.id), [cast.me, friend]), (types.PeerChat(cast.group.id), cast.people[:5]))
     ):
         own = sorted(ids[number * dataset.side_messages : (number + 1) * dataset.side_messages])
-        posts: list[list[Posting | None]] = [[None] for _ in own[1:]]
+        posts: list[Sequence[Posting | None]] = [NO_FILE] * (len(own) - 1)
         for posting in postings[: min(SIDE_FILES, len(posts))]:
             posts[draws.below(len(posts))] = [posting]
         author = Author(dataset, cast, peer, writers, _photos(postings), draws)
-        histories.append(_history(author, author.write(own, posts, START + number)))
-    return histories
+        yield _chat(author, author.write(own, posts, START + number))
 
 
-def _history(author: Author, entries: list[Entry]) -> History:
+def _chat(author: Author, entries: Iterator[Entry]) -> Chat:
     kinds = {types.PeerUser: "user", types.PeerChat: "chat", types.PeerChannel: "channel"}
-    return History(mark(author.peer), kinds[type(author.peer)], entries)
+    return (mark(author.peer), kinds[type(author.peer)], entries)

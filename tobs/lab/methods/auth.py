@@ -41,16 +41,20 @@ def need_password(call: Call) -> NoReturn:
 
 @method(functions.auth.SendCodeRequest, login=False)
 def send_code(call: Call) -> TLObject:
-    """Say that a code was sent. Only the home data centre does, and only for the world's phone."""
+    """Say that a code was sent. Only the home data centre does, and only for the world's phone.
+
+    A client that begins elsewhere is sent to the nearest data centre first, if the scenario names one.
+    """
     request, world = call.request, call.service.world
     check_application(call)
     phone = _digits(request.phone_number)
     if phone != _digits(world.phone):
         raise RpcFault("PHONE_NUMBER_INVALID")
-    home = world.scenario.network.home
+    home, nearest = world.scenario.network.home, world.scenario.network.nearest
     if call.dc != home:
         call.service.counters.migrations += 1
-        raise RpcFault(f"PHONE_MIGRATE_{home}", 303)
+        away = nearest is not None and call.dc != nearest
+        raise RpcFault(f"NETWORK_MIGRATE_{nearest}" if away else f"PHONE_MIGRATE_{home}", 303)
     return types.auth.SentCode(types.auth.SentCodeTypeApp(len(world.code)), call.service.logins.send_code(phone))
 
 

@@ -17,16 +17,18 @@ CONFIG_LIFE = timedelta(hours=1)
 
 @method(functions.help.GetConfigRequest, login=False)
 def get_config(call: Call) -> TLObject:
-    """`config` with one address a data centre; the other figures are those of Telegram."""
+    """`config` with each data centre's addresses; the other figures are those of Telegram."""
     now = datetime.now(UTC)
-    keys = call.service.keys
+    keys, host = call.service.keys, call.service.host
+    media = sorted(keys.media_ports.items())
     return types.Config(
         date=now,
         expires=now + CONFIG_LIFE,
         test_mode=False,
         this_dc=call.dc,
         dc_options=[
-            types.DcOption(dc, call.service.host, port, this_port_only=True) for dc, port in sorted(keys.ports.items())
+            *(types.DcOption(dc, host, port, this_port_only=True) for dc, port in sorted(keys.ports.items())),
+            *(types.DcOption(dc, host, port, media_only=True, this_port_only=True) for dc, port in media),
         ],
         dc_txt_domain_name="",
         chat_size_max=200,
@@ -59,8 +61,9 @@ def get_config(call: Call) -> TLObject:
 
 @method(functions.help.GetNearestDcRequest, login=False)
 def get_nearest_dc(call: Call) -> TLObject:
-    """The home data centre is the nearest."""
-    return types.NearestDc("NL", call.dc, call.service.world.scenario.network.home)
+    """The nearest data centre: the home one unless the scenario names another."""
+    network = call.service.world.scenario.network
+    return types.NearestDc("NL", call.dc, network.nearest or network.home)
 
 
 @method(functions.help.GetAppConfigRequest, login=False)

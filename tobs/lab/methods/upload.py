@@ -50,11 +50,14 @@ def located(call: Call, location: Any) -> FileSpec:
         or (location.thumb_size and not is_photo)
     ):
         raise RpcFault("LOCATION_INVALID")
-    if location.file_reference != spec.file_reference:
-        if not location.file_reference:
+    given = location.file_reference
+    if not call.service.references.accepts(given, spec.file_reference):
+        if not given:
             raise RpcFault("FILE_REFERENCE_EMPTY")
-        same_form = len(location.file_reference) == len(spec.file_reference)
-        raise RpcFault("FILE_REFERENCE_EXPIRED" if same_form else "FILE_REFERENCE_INVALID")
+        if len(given) != len(spec.file_reference):
+            raise RpcFault("FILE_REFERENCE_INVALID")
+        call.service.mishaps.counted["references"] += call.service.references.expire
+        raise RpcFault("FILE_REFERENCE_EXPIRED")
     if spec.dc != call.dc:
         call.service.counters.migrations += 1
         raise RpcFault(f"FILE_MIGRATE_{spec.dc}", 303)
@@ -64,23 +67,32 @@ def located(call: Call, location: Any) -> FileSpec:
 @method(functions.upload.GetFileRequest, limit="file")
 def get_file(call: Call) -> Result:
     """A part of a file; nothing past its end."""
-    request, counters = call.request, call.service.counters
+    request, service = call.request, call.service
     check_range(request.offset, request.limit, precise=bool(request.precise))
     spec = located(call, request.location)
-    data = spec.read(request.offset, request.limit) if request.offset < spec.size else b""
+    data = whole = spec.read(request.offset, request.limit) if request.offset < spec.size else b""
+    if service.mishaps.spoils:
+        data = service.mishaps.spoil(call.client, whole, has_hashes=service.has_hashes(spec.id))
     size = len(data)
-    part = (call.user_id, spec.id, request.offset, request.limit)
+    if (premium := service.premium_wait(call.client)) is not None:
+        premium.grant(size)
     head = (_JPEG if spec.kind == "photo" else _OTHER) + bytes_head(size)
-    return Reply((head, data, bytes_tail(size)), lambda: counters.served_part(*part, size))
+    body = (head, data, bytes_tail(size))
+    if data is not whole:
+        return Reply(body, lambda: service.counters.served_spoilt_part(size))
+    part = (call.user_id, spec.id, request.offset, request.limit)
+    return Reply(body, lambda: service.counters.served_part(*part, size))
 
 
 @method(functions.upload.GetFileHashesRequest)
 def get_file_hashes(call: Call) -> Result:
-    """SHA-256 of up to 8 blocks of 131072 bytes, from the one that holds `offset`."""
+    """SHA-256 of up to 8 blocks of 131072 bytes, from the one that holds `offset`; none for a file without hashes."""
     offset = call.request.offset
     if offset < 0:
         raise RpcFault("OFFSET_INVALID")
     spec = located(call, call.request.location)
+    if not call.service.has_hashes(spec.id):
+        return vector(())
     first = offset // HASHED
     known = call.service.block_hashes
     hashes = []
