@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tobs.lab.changes import Change
     from tobs.lab.world import World
 
 HOME, AWAY = 2, 4
@@ -81,6 +82,7 @@ class FakeWorld:
     phone: str = "+99966 2 1234"
     code: str = "12345"
     password: str = "correct horse"
+    changes: tuple[Change, ...] = ()
     usernames: dict[str, int] = field(default_factory=lambda: {"fakes": CHANNEL, "friend": FRIEND_ID})
 
     def file(self, file_id: int, thumb: str = "") -> FakeFile | None:

@@ -8,9 +8,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from telethon import TelegramClient
+from telethon import TelegramClient, errors
 from telethon.crypto import rsa
 from telethon.sessions import StringSession
+from telethon.tl import functions
 
 from tobs.errors import TobsError
 from tobs.lab.child import Child, ask, spawn, spawned
@@ -83,6 +84,35 @@ def test_the_side_door_is_not_in_the_server_file_and_refuses_nonsense(lab: Child
     with pytest.raises(TobsError):
         lab.truth(chat=1)
     assert lab.counters()["cpu_seconds"] > 0
+
+
+@pytest.fixture
+def delayed(tmp_path: Path) -> Path:
+    path = tmp_path / "delayed.toml"
+    path.write_text(SCENARIO + "[limits.takeout]\ndelay = 1000\n")
+    return path
+
+
+async def test_the_account_acts_on_another_device_through_the_side_door(delayed: Path, tmp_path: Path) -> None:
+    begin = functions.account.InitTakeoutSessionRequest()
+    async with spawned(delayed, tmp_path / "state") as lab:
+        server = lab.server
+        rsa.add_key(server["public_key"], old=False)
+        TelegramClient._config = None
+        client = TelegramClient(
+            StringSession(server["session"]), server["api_id"], server["api_hash"], flood_sleep_threshold=0
+        )
+        await client.connect()
+        try:
+            with pytest.raises(errors.TakeoutInitDelayError):
+                await client(begin)
+            await asyncio.to_thread(lab.allow_takeout)
+            assert (await client(begin)).id
+            await asyncio.to_thread(lab.revoke_sessions)
+            with pytest.raises(errors.SessionRevokedError):
+                await client(begin)
+        finally:
+            await client.disconnect()
 
 
 def test_it_ends_when_it_is_told_or_its_parent_lets_go(scenario: Path, tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ class Child:
         """Have the lab count anew."""
         ask("127.0.0.1", self._control, "reset")
 
+    def allow_takeout(self) -> None:
+        """Have the account allow a takeout on another device."""
+        ask("127.0.0.1", self._control, "allow_takeout")
+
+    def revoke_sessions(self) -> None:
+        """Have the account end all its sessions on another device."""
+        ask("127.0.0.1", self._control, "revoke_sessions")
+
     def truth(self, chat: int | None = None) -> dict[str, Any]:
         """What an archive of it must hold: `digest` and `chats` (by marked id as text)."""
         told: dict[str, Any] = ask("127.0.0.1", self._control, "truth", chat=chat)

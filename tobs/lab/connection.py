@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
         counters, most = service.counters, service.world.scenario.network.connections
         if service.run.began is None:
             service.begin(now)
+        service.feed.begin(self._loop)
         is_away = service.outage(dc.id, now) is not None
         if is_away or (most is not None and service.open_connections.get(dc.id, 0) >= most):
             counters.connections_refused += 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from telethon.tl import types
 
 from tobs.lab.references import References
+from tobs.lab.takeout import within
 from tobs.lab.tl import Chunks, gzip_packed, vector
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tobs.lab.world import History, Slice, World
 
 CHANNEL_BASE = 10**12
-PTS = 1
 MAX_CACHED = 1024
 MAX_CACHED_PAGES = 512
 GZIP_FROM = 1024
@@ -45,6 +45,10 @@ def peer_of(marked: int) -> types.PeerUser | types.PeerChat | types.PeerChannel:
     if marked > 0:
         return types.PeerUser(marked)
     return types.PeerChannel(-marked - CHANNEL_BASE) if marked < -CHANNEL_BASE else types.PeerChat(-marked)
+
+
+Where = tuple[int, int, int, int, int, int]
+"""The arguments of `History.slice`."""
 
 
 class Content:
@@ -98,7 +102,9 @@ class Content:
         """
         count = len(part.messages) if whole else part.count
         if history is not None and history.kind == "channel":
-            head = struct.pack("<IIii", types.messages.ChannelMessages.CONSTRUCTOR_ID, 0 if whole else 4, PTS, count)
+            head = struct.pack(
+                "<IIii", types.messages.ChannelMessages.CONSTRUCTOR_ID, 0 if whole else 4, history.pts, count
+            )
             head += b"" if whole else struct.pack("<i", part.offset_id_offset)
         elif count <= len(part.messages):
             head = struct.pack("<I", types.messages.Messages.CONSTRUCTOR_ID)
@@ -113,21 +119,28 @@ class Content:
             self.users(part.user_ids),
         )
 
-    def page(self, history: History, where: tuple[int, int, int, int, int, int]) -> tuple[Chunks, int]:
-        """A history page for `History.slice(*where)`, packed where that helps, and its number of messages."""
+    def page(self, history: History, where: Where, part: types.MessageRange | None = None) -> tuple[Chunks, int]:
+        """A history page for `History.slice(*where)`, packed where that helps, and its number of messages.
+
+        `part` leaves only the messages in this range.
+        """
         if not self.packs:
-            part = history.slice(*where)
-            return self.messages(part, history, whole=False), len(part.messages)
+            found = _slice(history, where, part)
+            return self.messages(found, history, whole=False), len(found.messages)
         references = self._references
-        key = (history.peer_id, *where, references.epoch)
-        found = self._pages.get(key)
-        if found is None:
-            part = history.slice(*where)
-            body = b"".join(references.stamp(self.messages(part, history, whole=False)))
+        key = (history.peer_id, history.version, *where, part and (part.min_id, part.max_id), references.epoch)
+        page = self._pages.get(key)
+        if page is None:
+            found = _slice(history, where, part)
+            body = b"".join(references.stamp(self.messages(found, history, whole=False)))
             if len(body) >= GZIP_FROM:
                 packed = gzip_packed(body)
                 body = packed if len(packed) < len(body) else body
-            found = self._pages[key] = (body, len(part.messages))
+            page = self._pages[key] = (body, len(found.messages))
             if len(self._pages) > MAX_CACHED_PAGES:
                 self._pages.popitem(last=False)
-        return (found[0],), found[1]
+        return (page[0],), page[1]
+
+
+def _slice(history: History, where: Where, part: types.MessageRange | None) -> Slice:
+    return history.slice(*where) if part is None else within(history, part, where)

@@ -1,8 +1,8 @@
 """A side door to a running lab, for whoever runs it; clients under test never use it.
 
 One JSON value a line each way, on a loopback port of its own that stands in `control.json` beside the server
-file. A request is `{"do": "counters" | "reset" | "truth" | "quit", "chat": marked id or absent}`, a reply
-`{"ok": true, "value": ...}` or `{"ok": false, "error": text}`.
+file. A request is `{"do": "counters" | "reset" | "truth" | "allow_takeout" | "revoke_sessions" | "quit"}`, where
+`truth` takes a marked id as `"chat"` too, a reply `{"ok": true, "value": ...}` or `{"ok": false, "error": text}`.
 """
 
 from __future__ import annotations
@@ -27,19 +27,25 @@ MAX_LINE = 65_536
 async def open_control(lab: Lab, quit_: Callable[[], None], host: str) -> tuple[asyncio.Server, int]:
     """Listen for commands on a free port: the server and its port. `quit_` ends the lab."""
 
+    async def tell_truth(command: dict[str, Any]) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        return dataclasses.asdict(await loop.run_in_executor(None, truth, lab.world, command.get("chat")))
+
+    simple: dict[str, Callable[[], Any]] = {
+        "counters": lab.counters,
+        "reset": lab.reset,
+        "allow_takeout": lab.allow_takeout,
+        "revoke_sessions": lab.revoke_sessions,
+        "quit": quit_,
+    }
+
     async def run(command: dict[str, Any]) -> Any:
-        match command.get("do"):
-            case "counters":
-                return lab.counters()
-            case "reset":
-                return lab.reset()
-            case "truth":
-                loop = asyncio.get_running_loop()
-                return dataclasses.asdict(await loop.run_in_executor(None, truth, lab.world, command.get("chat")))
-            case "quit":
-                return quit_()
-            case other:
-                raise ValueError(f"unknown command {other!r}")
+        what = command.get("do")
+        if what == "truth":
+            return await tell_truth(command)
+        if what not in simple:
+            raise ValueError(f"unknown command {what!r}")
+        return simple[what]()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -21,6 +21,7 @@ class Counters:
     file_parts: int = 0
     history_pages: int = 0
     history_messages: int = 0
+    takeout_requests: int = 0
     migrations: int = 0
     floods: int = 0
     refused: int = 0

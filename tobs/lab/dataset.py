@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tobs.lab.changes import STILL, Live, read_live
+
 if TYPE_CHECKING:
     from tobs.lab.table import Table
 
@@ -53,6 +55,8 @@ class Dataset:
     own; `lookalikes`: share whose content has the size, the beginning and the end of an earlier one and
     differs in 64 bytes between (as far as there are files of 400 kB). Such files have the smallest of the
     sizes drawn for them; the other files grow so that they all still sum to `total_mb`, as far as they can.
+
+    `live`: what changes while the lab runs (table, see `changes.Live`).
     """
 
     kind: str
@@ -82,6 +86,7 @@ class Dataset:
     animations: Files
     stickers: Files
     files: tuple[tuple[int, float], ...]
+    live: Live = STILL
 
     @property
     def kinds(self) -> tuple[tuple[str, Files], ...]:
@@ -116,6 +121,7 @@ class Dataset:
             messages=_times(self.messages, scale),
             side_messages=_times(self.side_messages, scale),
             **grown,
+            live=self.live.scaled(scale),
         )
         return replace(larger, messages=max(larger.messages, larger.file_messages + 1))
 
@@ -184,11 +190,12 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
     def share(key: str, default: float, high: float = 1) -> float:
         return table.number(key, default, low=0, high=high)
 
+    messages = table.whole("messages", None, low=1, high=10_000_000)
     dataset = Dataset(
         kind=table.word("kind", "megagroup", of=("megagroup", "broadcast")),
         title=table.word("title", "TOBS Lab"),
         username=table.word("username", "tobs_lab"),
-        messages=table.whole("messages", None, low=1, high=10_000_000),
+        messages=messages,
         users=table.whole("users", 12, low=2, high=10_000),
         side_messages=table.whole("side_messages", 40, low=0, high=100_000),
         rich=share("rich", 0.3),
@@ -204,6 +211,7 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
         duplicates=share("duplicates", 0.0, high=0.9),
         lookalikes=share("lookalikes", 0.0, high=0.9),
         files=_read_shares(table.table("files"), home, centres),
+        live=read_live(table.table("live"), messages=messages),
         **kinds,
     )
     table.finish()

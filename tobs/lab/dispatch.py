@@ -200,6 +200,7 @@ def _parts(message: Message) -> list[Message] | None:
 def _call(connection: Connection, session: Session, message: Message) -> None:
     service, client = connection.service, session.client
     reply = rpc.answer(service, client, message.body, message.now, message.sent, media_only=connection.media_only)
+    session.listens |= not reply.quiet
     held = 0.0
     if service.mishaps.delays and reply.method and not reply.is_flood:
         held = service.mishaps.fate(client, reply.method)

@@ -74,6 +74,12 @@ class History:
     where they lie, a contiguous piece a slice, and only their `Columns` are held. `origin` is that of `Kept`.
     """
 
+    pts = 1
+    """The number of its changes, and 1 (0 is none to the clients): this class knows none."""
+
+    version = 0
+    """Rises with each change: pages of different versions may differ."""
+
     __slots__ = ("_columns", "_dates", "_read", "count", "kind", "origin", "peer_id")
 
     def __init__(self, peer_id: int, kind: str, entries: Iterable[Entry] | Kept) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def new_login() -> int:
+    """The hash of a login: it tells its sessions apart in `account.getAuthorizations`."""
+    return secrets.randbits(62) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What a client says of itself in `initConnection`."""
+
+    api_id: int
+    device: str
+    system: str
+    version: str
+
+    @classmethod
+    def of(cls, request: Any) -> App:
+        """Out of the TL request."""
+        return cls(request.api_id, request.device_model, request.system_version, request.app_version)
+
+
 @dataclass(slots=True)
 class Client:
     """One authorization key of one data centre, and what the server knows of whoever holds it.
+
+    `login` is the hash of the login that it stands for (0: none yet), which an exported authorization shares with the
+    key that it came from; `since` is when it logged in and `active` when it last asked for something (Unix). `ended`
+    is the error that a key answers whose login was ended by another one.
 
     `salt` is the first one of the schedule; `first_salt` came of the key exchange and holds until `first_until`
     (Unix time).
@@ -34,12 +59,22 @@ class Client:
     user_id: int | None = None
     awaits_password: bool = False
     layer: int | None = None
+    app: App | None = None
+    login: int = 0
+    since: int = 0
+    active: int = 0
+    ended: str | None = None
     salt: int = 0
     first_salt: int | None = None
     first_until: float = inf
 
     def __post_init__(self) -> None:
         self.salt = salt_of(self.key.key)
+
+    def log_in(self, user_id: int, login: int, now: int) -> None:
+        """Have a user behind this key from `now` (Unix) on."""
+        self.user_id, self.login, self.since, self.active = user_id, login, now, now
+        self.awaits_password, self.ended = False, None
 
 
 @dataclass(slots=True)
@@ -75,6 +110,12 @@ class KeyStore:
         """Any key of this data centre that is logged in as this user."""
         return next((c for c in self.clients.values() if c.dc == dc and c.user_id == user_id), None)
 
+    def end(self, login: int, error: str | None) -> None:
+        """Have nobody behind the keys of a login; `error` is what they answer from now on, None: as new ones."""
+        for client in self.clients.values():
+            if client.login == login and client.user_id is not None:
+                client.user_id, client.ended = None, error
+
     def save(self) -> None:
         """Write the file, if there is one."""
         if self.path is None:
@@ -87,13 +128,18 @@ class KeyStore:
                 "user_id": c.user_id,
                 "awaits_password": c.awaits_password,
                 "layer": c.layer,
+                "app": None if c.app is None else asdict(c.app),
+                "login": c.login,
+                "since": c.since,
+                "active": c.active,
+                "ended": c.ended,
             }
             for c in self.clients.values()
         ]
         numbers = [format(n, "x") for n in (p.n, p.e, p.d, p.p, p.q)]
         ports, media = ({str(dc): port for dc, port in of.items()} for of in (self.ports, self.media_ports))
         addresses = {"ports": ports, "media_ports": media}
-        write_private(self.path, {"version": 1, "started": self.started, "rsa": numbers, **addresses, "clients": rows})
+        write_private(self.path, {"version": 2, "started": self.started, "rsa": numbers, **addresses, "clients": rows})
 
 
 def open_keys(path: Path | None) -> KeyStore:
@@ -116,6 +162,11 @@ def open_keys(path: Path | None) -> KeyStore:
                 c["user_id"],
                 bool(c["awaits_password"]),
                 c["layer"],
+                None if c["app"] is None else App(**c["app"]),
+                c["login"],
+                c["since"],
+                c["active"],
+                c["ended"],
             )
             store.clients[client.dc, client.key.id] = client
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -36,7 +36,7 @@ class Logins:
         self._verifier: int | None = None
         self._codes: OrderedDict[str, str] = OrderedDict()
         self._challenges: OrderedDict[int, int] = OrderedDict()
-        self._exported: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._exported: OrderedDict[bytes, tuple[int, int, int]] = OrderedDict()
 
     def send_code(self, phone: str) -> str:
         """Note that a code was sent to a phone; the hash that has to come back with it."""
@@ -54,17 +54,22 @@ class Logins:
         """The code was right: it cannot be used again."""
         self._codes.pop(code_hash, None)
 
-    def export(self, user_id: int, dc: int) -> bytes:
-        """Hand out bytes that log this user in at another data centre, once."""
+    def export(self, user_id: int, dc: int, login: int) -> bytes:
+        """Hand out bytes that take a user's login to another data centre, once."""
         token = secrets.token_bytes(96)
-        self._exported[token] = (user_id, dc)
+        self._exported[token] = (user_id, dc, login)
         while len(self._exported) > MAX_WAITING:
             self._exported.popitem(last=False)
         return token
 
-    def redeem(self, user_id: int, dc: int, token: bytes) -> bool:
-        """Whether these bytes were exported for this user and data centre; they are spent by asking."""
-        return self._exported.pop(token, None) == (user_id, dc)
+    def redeem(self, user_id: int, dc: int, token: bytes) -> int | None:
+        """The login that was exported in these bytes for this user and data centre; they are spent by asking."""
+        owner, where, login = self._exported.pop(token, (None, None, None))
+        return login if (owner, where) == (user_id, dc) else None
+
+    def forget(self, login: int) -> None:
+        """What was exported of a login that is no more logs nobody in."""
+        self._exported = OrderedDict((token, given) for token, given in self._exported.items() if given[2] != login)
 
     @property
     def _algo(self) -> types.PasswordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow:

@@ -6,6 +6,7 @@ The modules of `tobs.lab.methods` register their handlers here, one module a fam
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,17 +16,23 @@ from telethon.tl import functions, types
 from telethon.tl.tlobject import TLObject, TLRequest
 
 from tobs.lab.floods import PremiumWait
+from tobs.lab.keys import App
 from tobs.lab.tl import read_object
 
 if TYPE_CHECKING:
     from tobs.lab.floods import FloodBucket, Wait
     from tobs.lab.keys import Client
     from tobs.lab.service import Service
+    from tobs.lab.takeout import Takeout
     from tobs.lab.tl import Chunks
 
+PASSWORD, UNREGISTERED = "SESSION_PASSWORD_NEEDED", "AUTH_KEY_UNREGISTERED"
 TRUE, FALSE = b"\xb5ur\x99", b"7\x97y\xbc"
 ABROAD = frozenset({"users.getUsers", "updates.getState", "account.updateStatus", "account.getPassword"})
 """What an account may ask beside `upload.*`, `help.*` and `auth.*` where it is not at home; of users only itself."""
+
+IN_TAKEOUT = frozenset({"history", "file"})
+"""The limits whose buckets are others inside a takeout session."""
 
 FOR_MEDIA = frozenset({"help.getConfig", "auth.importAuthorization", "auth.bindTempAuthKey"})
 """What an address for files alone answers beside `upload.*`."""
@@ -48,11 +55,14 @@ class RpcFault(Exception):  # noqa: N818  rpc_error is its form on the wire
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, as a handler sees it."""
+    """One request, as a handler sees it: when it arrived (loop's clock), and what it was wrapped in."""
 
     service: Service
     client: Client
     request: Any
+    now: float = 0.0
+    takeout: Takeout | None = None
+    range: types.MessageRange | None = None
 
     @property
     def dc(self) -> int:
@@ -63,7 +73,7 @@ class Call:
     def user_id(self) -> int:
         """The account that asks; only for methods that need a login."""
         if self.client.user_id is None:
-            raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
+            raise RpcFault(UNREGISTERED, 401)
         return self.client.user_id
 
 
@@ -73,6 +83,7 @@ class Reply:
 
     `method` is what was asked ("" for what is no method); `bucket` granted the request, or is None; `delivered` is
     called with the time when the client has it.
+    `quiet`: the request does not make its connection one that hears of updates.
     """
 
     body: Chunks
@@ -81,6 +92,7 @@ class Reply:
     delivered: Callable[[float], None] | None = None
     is_flood: bool = False
     method: str = ""
+    quiet: bool = True
 
 
 Result: TypeAlias = Reply | TLObject | bytes | bool
@@ -129,25 +141,49 @@ def method(request: type[TLRequest], *, login: bool = True, limit: str | None = 
     return register
 
 
-def _unwrap(client: Client, request: Any, service: Service) -> Any:
-    layer, inited = None, False
+@dataclass(slots=True)
+class Wrapped:
+    """A request out of its wrappers, and what they said: `quiet` asks for no updates on this connection."""
+
+    request: Any
+    layer: int | None = None
+    app: App | None = None
+    quiet: bool = False
+    takeout_id: int | None = None
+    range: types.MessageRange | None = None
+
+
+_SILENT = (functions.InvokeAfterMsgRequest, functions.InvokeAfterMsgsRequest)
+
+
+def _unwrap(request: Any) -> Wrapped:
+    found = Wrapped(request)
     while True:
         if isinstance(request, functions.InvokeWithLayerRequest):
-            layer = request.layer
+            found.layer = request.layer
         elif isinstance(request, functions.InitConnectionRequest):
-            inited = True
-        elif not isinstance(
-            request,
-            functions.InvokeWithoutUpdatesRequest | functions.InvokeAfterMsgRequest | functions.InvokeAfterMsgsRequest,
-        ):
+            found.app = App.of(request)
+        elif isinstance(request, functions.InvokeWithoutUpdatesRequest):
+            found.quiet = True
+        elif isinstance(request, functions.InvokeWithTakeoutRequest):
+            found.takeout_id = request.takeout_id
+        elif isinstance(request, functions.InvokeWithMessagesRangeRequest):
+            found.range = request.range
+        elif not isinstance(request, _SILENT):
             break
         request = request.query
-    if layer is not None and inited and layer != client.layer:
-        client.layer = layer
-        service.keys.save()
-    if client.layer is None:
+    found.request = request
+    return found
+
+
+def _know(client: Client, wrapped: Wrapped, service: Service) -> None:
+    """Keep what a client says of itself: everything else needs it once."""
+    if wrapped.layer is not None and wrapped.app is not None:
+        if (wrapped.layer, wrapped.app) != (client.layer, client.app):
+            client.layer, client.app = wrapped.layer, wrapped.app
+            service.keys.save()
+    elif client.layer is None:
         raise RpcFault("CONNECTION_NOT_INITED")
-    return request
 
 
 def _handle(method: Method, call: Call) -> Result:
@@ -161,19 +197,6 @@ def _handle(method: Method, call: Call) -> Result:
         raise RpcFault("INTERNAL", 500) from error
 
 
-def _admit(service: Service, client: Client, method: Method, request: Any, *, media_only: bool) -> None:
-    """Refuse what cannot be asked here, by this client."""
-    if media_only and method.family != "upload" and method.name not in FOR_MEDIA:
-        # No document names the error; this is the one that Telegram has for a method out of place.
-        raise RpcFault("METHOD_INVALID")
-    if method.login and client.user_id is None:
-        raise RpcFault("AUTH_KEY_UNREGISTERED", 401)
-    home = service.world.scenario.network.home
-    if not method.is_served(client, request, home):
-        service.counters.migrations += 1
-        raise RpcFault(f"USER_MIGRATE_{home}", 303)
-
-
 def answer(
     service: Service, client: Client, body: bytes, now: float, sent: float, *, media_only: bool = False
 ) -> Reply:
@@ -181,40 +204,79 @@ def answer(
 
     `media_only`: it came to an address that serves files alone.
     """
-    counters, mishaps, name = service.counters, service.mishaps, ""
+    quiet, name = True, ""
     try:
-        try:
-            request = read_object(body)
-        except TypeNotFoundError as error:
-            counters.requests["unknown"] += 1
-            raise RpcFault("INPUT_METHOD_INVALID") from error
-        except Exception as error:  # the codec fails in many ways on what is cut short or makes no sense
-            counters.requests["malformed"] += 1
-            raise RpcFault("INPUT_FETCH_ERROR") from error
-        request = _unwrap(client, request, service)
-        method = METHODS.get(type(request))
+        wrapped = _unwrap(_parsed(body, service))
+        quiet = wrapped.quiet
+        _know(client, wrapped, service)
+        method = METHODS.get(type(wrapped.request))
         if method is None:
-            counters.requests["unknown"] += 1
+            service.counters.requests["unknown"] += 1
             raise RpcFault("INPUT_METHOD_INVALID")
         name = method.name
-        counters.requests[name] += 1
-        _admit(service, client, method, request, media_only=media_only)
-        bucket = service.bucket(client, method.limit) if method.limit else None
-        for wait in (service.premium_wait(client) if method.limit == "file" else None, bucket):
-            if wait is not None and (seconds := wait.take(now, sent)):
-                return flooded(service, wait, seconds)
-        if mishaps.errors and (mishap := mishaps.error(client, name)) is not None:
-            raise RpcFault(mishap[1], mishap[0])
-        result = _handle(method, Call(service, client, request))
+        service.counters.requests[name] += 1
+        _admit(service, client, method, wrapped, media_only=media_only)
+        reply = _serve(_call(service, client, wrapped, now), method, sent)
     except RpcFault as fault:
-        counters.errors[fault.text] += 1
-        return Reply((fault.serialize(),), method=name)
+        service.counters.errors[fault.text] += 1
+        reply = Reply((fault.serialize(),))
+    reply.quiet, reply.method = quiet, name
+    return reply
+
+
+def _parsed(body: bytes, service: Service) -> Any:
+    try:
+        return read_object(body)
+    except TypeNotFoundError as error:
+        service.counters.requests["unknown"] += 1
+        raise RpcFault("INPUT_METHOD_INVALID") from error
+    except Exception as error:  # the codec fails in many ways on what is cut short or makes no sense
+        service.counters.requests["malformed"] += 1
+        raise RpcFault("INPUT_FETCH_ERROR") from error
+
+
+def _admit(service: Service, client: Client, method: Method, wrapped: Wrapped, *, media_only: bool) -> None:
+    """Refuse what cannot be asked here, by this client."""
+    if media_only and method.family != "upload" and method.name not in FOR_MEDIA:
+        # No document names the error; this is the one that Telegram has for a method out of place.
+        raise RpcFault("METHOD_INVALID")
+    if client.user_id is None and (method.login or wrapped.takeout_id is not None):
+        raise RpcFault(client.ended or (PASSWORD if client.awaits_password else UNREGISTERED), 401)
+    home = service.world.scenario.network.home
+    if not method.is_served(client, wrapped.request, home):
+        service.counters.migrations += 1
+        raise RpcFault(f"USER_MIGRATE_{home}", 303)
+
+
+def _call(service: Service, client: Client, wrapped: Wrapped, now: float) -> Call:
+    """What the handler gets of a client that may ask this."""
+    takeout = None
+    if client.user_id is not None:
+        client.active = int(time.time())
+        if wrapped.takeout_id is not None:
+            takeout = service.takeouts.find(client.user_id, wrapped.takeout_id)
+            if takeout is None:
+                raise RpcFault("TAKEOUT_INVALID")
+            service.counters.takeout_requests += 1
+    return Call(service, client, wrapped.request, now, takeout, wrapped.range)
+
+
+def _serve(call: Call, method: Method, sent: float) -> Reply:
+    service, client = call.service, call.client
+    inside = call.takeout is not None and method.limit in IN_TAKEOUT
+    bucket = service.bucket(client, method.limit, takeout=inside) if method.limit else None
+    for wait in (service.premium_wait(client) if method.limit == "file" else None, bucket):
+        if wait is not None and (seconds := wait.take(call.now, sent)):
+            return flooded(service, wait, seconds)
+    if service.mishaps.errors and (mishap := service.mishaps.error(client, method.name)) is not None:
+        raise RpcFault(mishap[1], mishap[0])
+    result = _handle(method, call)
     if isinstance(result, bool):
         result = TRUE if result else FALSE
     reply = result if isinstance(result, Reply) else Reply((bytes(result),))
     if service.references.expire and method.family != "upload":
         reply.body = service.references.stamp(reply.body)
-    reply.bucket, reply.method = bucket, name
+    reply.bucket = bucket
     return reply
 
 

@@ -94,11 +94,13 @@ class Takeout:
     """What a takeout session changes, `[limits.takeout]`.
 
     `factor` multiplies burst and refill of the history and file buckets inside it; `delay`: seconds of
-    TAKEOUT_INIT_DELAY_X from the first asking on (0: none).
+    TAKEOUT_INIT_DELAY_X from the first asking on (0: none); `ranges` (1): into how many the messages of private
+    chats and basic groups are split.
     """
 
     factor: float = 1.0
     delay: int = 0
+    ranges: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +325,7 @@ def _read_limits(table: Table) -> Limits:
         value = Takeout(
             factor=entry.number("factor", 1.0, low=0, high=1_000, above=True),
             delay=entry.whole("delay", 0, low=0, high=86_400),
+            ranges=entry.whole("ranges", 1, low=1, high=100),
         )
         entry.finish()
         return value

@@ -6,13 +6,15 @@ import asyncio
 import errno
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from tobs.errors import TobsError
 from tobs.lab import methods
 from tobs.lab.connection import Connection
 from tobs.lab.crypto import AuthKey
-from tobs.lab.keys import Client, KeyStore, open_keys, write_private
+from tobs.lab.keys import Client, KeyStore, new_login, open_keys, write_private
+from tobs.lab.live import at_first
 from tobs.lab.logins import Logins
 from tobs.lab.server_file import describe
 from tobs.lab.service import Service
@@ -28,6 +30,8 @@ __all__ = ["KEYS", "SERVER_FILE", "Lab", "methods", "start"]
 KEYS = "keys.json"
 SERVER_FILE = "server.json"
 BACKLOG = 128
+LOGGED_IN_FOR = 90 * 86_400
+"""Seconds for which the server file's session has been logged in when the lab starts first: no fresh login."""
 
 
 class Lab:
@@ -68,11 +72,28 @@ class Lab:
         return self._service.read_counters()
 
     def reset(self) -> None:
-        """Count anew; the next connection begins another run, for all that the scenario times."""
+        """Count anew; the next connection begins another run, for all that the scenario times.
+
+        Chats that change go on as they were: what was written is not taken back.
+        """
         self._service.reset_counters()
+
+    def change(self, count: int) -> int:
+        """Make the next so many changes of the plan now, whatever the clock says: how many there were."""
+        return sum(self._service.feed.step() for _ in range(count))
+
+    def allow_takeout(self) -> None:
+        """Have the account allow a takeout on another device, so that none has to wait for its delay."""
+        self._service.takeouts.allow(self.world.me.id)
+
+    def revoke_sessions(self) -> None:
+        """Have the account end all its sessions on another device: whoever is logged in is so no more."""
+        keys, me = self._service.keys, self.world.me.id
+        self._service.end_logins({c.login for c in keys.clients.values() if c.user_id == me}, "SESSION_REVOKED")
 
     async def close(self) -> None:
         """Stop listening and drop every connection."""
+        self._service.feed.end()
         for server in self._servers:
             server.close()
         opened = list(self._opened)
@@ -98,6 +119,7 @@ async def start(
     """
     keys = open_keys(None if state is None else state / KEYS)
     wanted, for_media = keys.ports | (ports or {}), keys.media_ports
+    world = at_first(world)
     network = world.scenario.network
     service = Service(world, keys, host, Logins(world.password))
     keys.ports, keys.media_ports = {}, {}
@@ -123,7 +145,11 @@ def _own_client(world: World, keys: KeyStore) -> Client:
     """The key of the server file: logged in at home from the start. A restarted lab finds the old one."""
     home = world.scenario.network.home
     found = keys.authorized(home, world.me.id)
-    return found or keys.add(Client(AuthKey.of(b"\1" + os.urandom(255)), home, user_id=world.me.id))
+    if found is not None:
+        return found
+    made = Client(AuthKey.of(b"\1" + os.urandom(255)), home)
+    made.log_in(world.me.id, new_login(), int(time.time()) - LOGGED_IN_FOR)
+    return keys.add(made)
 
 
 def _listen(host: str, port: int) -> socket.socket:

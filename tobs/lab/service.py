@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 from tobs.lab.content import Content
 from tobs.lab.counters import Counters
 from tobs.lab.draws import Draws
+from tobs.lab.feed import Feed
 from tobs.lab.floods import FloodBucket, PremiumWait
+from tobs.lab.login_tokens import LoginTokens
 from tobs.lab.mishaps import Mishaps
 from tobs.lab.network import Link, Run, Steps
+from tobs.lab.outgoing import Outgoing
 from tobs.lab.references import References
 from tobs.lab.salts import Salts
 from tobs.lab.session import Held, Session
+from tobs.lab.takeout import Takeouts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from tobs.lab.connection import Connection
     from tobs.lab.faults import Outage
     from tobs.lab.keys import Client, KeyStore
@@ -40,6 +46,7 @@ class Service:
     host: str
     logins: Logins
     content: Content = field(init=False)
+    login_tokens: LoginTokens = field(default_factory=LoginTokens)
     counters: Counters = field(default_factory=Counters)
     sessions: OrderedDict[tuple[int, bytes, int], Session] = field(default_factory=OrderedDict)
     links: dict[tuple[int, int], Link] = field(default_factory=dict)
@@ -57,6 +64,8 @@ class Service:
     block_hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
     held: Held = field(default_factory=Held)
     salts: Salts = field(init=False)
+    takeouts: Takeouts = field(init=False)
+    feed: Feed = field(init=False)
     _last_id: int = 0
     _hashed: dict[int, bool] = field(default_factory=dict)
 
@@ -69,6 +78,8 @@ class Service:
         self.limits_accounts = self._link("account_rate") is not None
         self.up = None if scenario.network.up_rate is None else Link(scenario.network.up_rate)
         self.salts = Salts(scenario.faults.salt_life, self.keys.started)
+        self.takeouts = Takeouts(scenario.limits.takeout.delay)
+        self.feed = Feed(self)
 
     def _link(self, name: str) -> Link | None:
         """A link with one of the network's rates and what becomes of it in mid-run; None: always unlimited."""
@@ -125,6 +136,20 @@ class Service:
     def salt(self, client: Client) -> int:
         """The salt that holds for a key now."""
         return self.salts.current(client, time.time())
+
+    def end_logins(self, logins: Iterable[int], error: str | None) -> None:
+        """End logins with all that hangs on them; `error` is what their keys answer then, None: as unknown ones."""
+        for login in logins:
+            self.keys.end(login, error)
+            self.logins.forget(login)
+            self.takeouts.end_login(login)
+        self.keys.save()
+
+    def push(self, concerns: Callable[[Client], bool], update: bytes) -> None:
+        """Send `Updates`, serialized, to every session of the keys it concerns that listens to updates."""
+        for session in self.sessions.values():
+            if session.listens and session.connection is not None and concerns(session.client):
+                session.connection.send(Outgoing(session, (update,)), self.shared_link(session.client))
 
     def next_id(self, *, answer: bool) -> int:
         """A message id of the server: rising, 1 modulo 4 for answers and 3 for what it says unasked."""
@@ -190,6 +215,8 @@ class Service:
             "floods": sum(wait.floods for wait in waits),
             "requests_during_flood": sum(wait.during for wait in waits),
             "faults": dict(self.mishaps.counted),
+            "changes_made": self.feed.made,
+            "changes_left": self.feed.left,
         }
 
     def reset_counters(self) -> None:

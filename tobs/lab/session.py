@@ -41,7 +41,10 @@ class Held:
 
 
 class Session:
-    """One session of one key. `connection` is the one it spoke on last, None when that is closed."""
+    """One session of one key. `connection` is the one it spoke on last, None when that is closed.
+
+    `listens`: it hears of updates, since something was asked on it that did not decline them.
+    """
 
     __slots__ = (
         "_by_request",
@@ -57,6 +60,7 @@ class Session:
         "ended",
         "held",
         "id",
+        "listens",
         "sequence",
     )
 
@@ -64,7 +68,7 @@ class Session:
         self.client = client
         self.id = session_id
         self.sequence = 0
-        self.announced = self.ended = False
+        self.announced = self.ended = self.listens = False
         self.connection: Connection | None = None
         self.held = 0
         self._held = held

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from telethon.tl import types
 
+from tobs.lab.changes import Change, plan
 from tobs.lab.compose import NO_FILE, Author, arrange, draw_ids
 from tobs.lab.draws import Draws
 from tobs.lab.files import FileSpec, Posting, Shelf, draw_files
@@ -38,7 +39,8 @@ class World:
 
     Bare ids key `users` and `chats`, marked ids `histories`; `usernames` (lower case) leads to marked ids.
 
-    `phone`, `code` and `password` are what logging in asks for.
+    `phone`, `code` and `password` are what logging in asks for. `changes` are those that a lab makes to the
+    histories while it runs; until they are made they show nowhere.
     """
 
     scenario: Scenario
@@ -51,6 +53,7 @@ class World:
     histories: dict[int, History]
     usernames: dict[str, int]
     shelf: Shelf
+    changes: tuple[Change, ...] = ()
 
     def file(self, file_id: int, thumb: str = "") -> FileSpec | None:
         """The file with this id, or None; `thumb` "m" gives its preview, which has other bytes.
@@ -111,6 +114,7 @@ def build(scenario: Scenario, *, kept_from: int = KEPT_FROM) -> World:
         histories={history.peer_id: history for history in histories},
         usernames=usernames,
         shelf=shelf,
+        changes=plan(dataset.live, seed, histories),
     )
 
 

@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
-from tobs.lab.methods import auth, channels, help_, messages, stickers, stories, updates, upload, users
+from tobs.lab.methods import (
+    account,
+    auth,
+    channels,
+    help_,
+    messages,
+    qr_login,
+    stickers,
+    stories,
+    takeout,
+    updates,
+    upload,
+    users,
+)
 
-__all__ = ["auth", "channels", "help_", "messages", "stickers", "stories", "updates", "upload", "users"]
+__all__ = [
+    "account",
+    "auth",
+    "channels",
+    "help_",
+    "messages",
+    "qr_login",
+    "stickers",
+    "stories",
+    "takeout",
+    "updates",
+    "upload",
+    "users",
+]

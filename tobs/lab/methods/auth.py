@@ -1,11 +1,13 @@
-"""`auth.*` and `account.*`: logging in by code and password, and taking a login to another data centre."""
+"""`auth.*`: logging in by code and password, and taking a login to another data centre."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, NoReturn
 
 from telethon.tl import functions, types
 
+from tobs.lab.keys import new_login
 from tobs.lab.rpc import Call, Result, RpcFault, method
 from tobs.lab.server_file import API_HASH, API_ID
 
@@ -17,11 +19,24 @@ def _digits(phone: str) -> str:
     return "".join(c for c in phone if c.isdigit())
 
 
-def _authorize(call: Call, user_id: int) -> TLObject:
-    call.client.user_id = user_id
-    call.client.awaits_password = False
+def authorize(call: Call, user_id: int, login: int | None = None) -> types.auth.Authorization:
+    """Log the key in: as a login of its own, or as part of the `login` that was exported to it."""
+    call.client.log_in(user_id, new_login() if login is None else login, int(time.time()))
     call.service.keys.save()
     return types.auth.Authorization(call.service.world.users[user_id])
+
+
+def check_application(call: Call) -> None:
+    """Refuse an application that the lab does not know: API_ID_INVALID."""
+    if (call.request.api_id, call.request.api_hash) != (API_ID, API_HASH):
+        raise RpcFault("API_ID_INVALID")
+
+
+def need_password(call: Call) -> NoReturn:
+    """Have the key wait for the account's password: SESSION_PASSWORD_NEEDED."""
+    call.client.awaits_password, call.client.ended = True, None
+    call.service.keys.save()
+    raise RpcFault("SESSION_PASSWORD_NEEDED", 401)
 
 
 @method(functions.auth.SendCodeRequest, login=False)
@@ -31,8 +46,7 @@ def send_code(call: Call) -> TLObject:
     A client that begins elsewhere is sent to the nearest data centre first, if the scenario names one.
     """
     request, world = call.request, call.service.world
-    if (request.api_id, request.api_hash) != (API_ID, API_HASH):
-        raise RpcFault("API_ID_INVALID")
+    check_application(call)
     phone = _digits(request.phone_number)
     if phone != _digits(world.phone):
         raise RpcFault("PHONE_NUMBER_INVALID")
@@ -42,6 +56,25 @@ def send_code(call: Call) -> TLObject:
         away = nearest is not None and call.dc != nearest
         raise RpcFault(f"NETWORK_MIGRATE_{nearest}" if away else f"PHONE_MIGRATE_{home}", 303)
     return types.auth.SentCode(types.auth.SentCodeTypeApp(len(world.code)), call.service.logins.send_code(phone))
+
+
+@method(functions.auth.ResendCodeRequest, login=False)
+def resend_code(call: Call) -> TLObject:
+    """Say that a code was sent once more, as long as the first was neither used nor given up."""
+    request, world, logins = call.request, call.service.world, call.service.logins
+    if logins.phone_of(request.phone_code_hash) != _digits(request.phone_number):
+        raise RpcFault("PHONE_CODE_EXPIRED")
+    return types.auth.SentCode(types.auth.SentCodeTypeApp(len(world.code)), request.phone_code_hash)
+
+
+@method(functions.auth.CancelCodeRequest, login=False)
+def cancel_code(call: Call) -> Result:
+    """Take back a code that was sent."""
+    request, logins = call.request, call.service.logins
+    if logins.phone_of(request.phone_code_hash) != _digits(request.phone_number):
+        raise RpcFault("PHONE_CODE_EXPIRED")
+    logins.spend_code(request.phone_code_hash)
+    return True
 
 
 @method(functions.auth.SignInRequest, login=False)
@@ -59,10 +92,8 @@ def sign_in(call: Call) -> TLObject:
         raise RpcFault("PHONE_CODE_INVALID")
     logins.spend_code(request.phone_code_hash)
     if world.password:
-        call.client.awaits_password = True
-        call.service.keys.save()
-        raise RpcFault("SESSION_PASSWORD_NEEDED", 401)
-    return _authorize(call, world.me.id)
+        need_password(call)
+    return authorize(call, world.me.id)
 
 
 @method(functions.account.GetPasswordRequest, login=False)
@@ -84,7 +115,7 @@ def check_password(call: Call) -> TLObject:
         raise RpcFault("SRP_ID_INVALID")
     if not fits:
         raise RpcFault("PASSWORD_HASH_INVALID")
-    return _authorize(call, call.service.world.me.id)
+    return authorize(call, call.service.world.me.id)
 
 
 def _may_give_password(call: Call) -> None:
@@ -98,27 +129,23 @@ def export_authorization(call: Call) -> TLObject:
     dc = call.request.dc_id
     if dc == call.dc or call.service.data_centre(dc) is None:
         raise RpcFault("DC_ID_INVALID")
-    return types.auth.ExportedAuthorization(call.user_id, call.service.logins.export(call.user_id, dc))
+    return types.auth.ExportedAuthorization(
+        call.user_id, call.service.logins.export(call.user_id, dc, call.client.login)
+    )
 
 
 @method(functions.auth.ImportAuthorizationRequest, login=False)
 def import_authorization(call: Call) -> TLObject:
     """Log in with bytes exported elsewhere for this data centre."""
     request = call.request
-    if not call.service.logins.redeem(request.id, call.dc, request.bytes):
+    login = call.service.logins.redeem(request.id, call.dc, request.bytes)
+    if login is None:
         raise RpcFault("AUTH_BYTES_INVALID")
-    return _authorize(call, request.id)
+    return authorize(call, request.id, login)
 
 
 @method(functions.auth.LogOutRequest)
 def log_out(call: Call) -> TLObject:
-    """The key stays, but nobody is behind it any more."""
-    call.client.user_id = None
-    call.service.keys.save()
+    """The key stays, but nobody is behind it any more, nor behind those that it was exported to."""
+    call.service.end_logins([call.client.login], None)
     return types.auth.LoggedOut()
-
-
-@method(functions.account.UpdateStatusRequest)
-def update_status(_call: Call) -> Result:
-    """Whether the account is online interests nobody here."""
-    return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from telethon.tl import functions, types
 
-from tobs.lab.content import PTS, channel_mark
+from tobs.lab.content import channel_mark
 from tobs.lab.peers import channel_of, chat_of
 from tobs.lab.rpc import Call, method
 
@@ -34,17 +34,17 @@ def get_full_channel(call: Call) -> TLObject:
     world = call.service.world
     channel_id = channel_of(call, call.request.channel)
     chat = world.chats[channel_id]
-    top = _newest_id(call, channel_mark(channel_id))
+    history = call.service.world.histories.get(channel_mark(channel_id))
     full = types.ChannelFull(
         id=channel_id,
         about="",
-        read_inbox_max_id=top,
+        read_inbox_max_id=history.newest[1] if history is not None else 0,
         read_outbox_max_id=0,
         unread_count=0,
         chat_photo=types.PhotoEmpty(0),
         notify_settings=types.PeerNotifySettings(),
         bot_info=[],
-        pts=PTS,
+        pts=history.pts if history is not None else 1,
         participants_count=getattr(chat, "participants_count", None),
     )
     return types.messages.ChatFull(full, [chat], [])
@@ -58,8 +58,3 @@ def get_full_chat(call: Call) -> TLObject:
     members = types.ChatParticipantsForbidden(chat_id)
     full = types.ChatFull(chat_id, "", members, types.PeerNotifySettings())
     return types.messages.ChatFull(full, [world.chats[chat_id]], [])
-
-
-def _newest_id(call: Call, marked: int) -> int:
-    history = call.service.world.histories.get(marked)
-    return history.newest[1] if history is not None else 0

@@ -5,19 +5,20 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
-from tobs.lab.content import CHANNEL_BASE, PTS, channel_mark, empty_message, is_empty_message, peer_of
-from tobs.lab.methods.updates import state
+from tobs.lab.content import CHANNEL_BASE, channel_mark, empty_message, is_empty_message, peer_of
 from tobs.lab.peers import channel_of, marked_of
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
+from tobs.lab.takeout import within
 from tobs.lab.tl import vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from tobs.lab.world import History
+    from tobs.lab.world import History, Slice
 
 MAX_DIALOGS = 100
 MAX_IDS = 100
@@ -49,7 +50,7 @@ def get_history(call: Call) -> Result:
         request.max_id,
         request.min_id,
     )
-    body, messages = service.content.page(history, where)
+    body, messages = service.content.page(history, where, call.range)
     return Reply(body, lambda: service.counters.served_page(messages))
 
 
@@ -70,7 +71,11 @@ def get_messages(call: Call) -> Result:
     found: list[bytes] = []
     users: set[int] = set()
     chats: set[int] = set()
+    within_range = call.range
     for number in _ids(call.request.id):
+        if within_range is not None and not within_range.min_id <= number <= within_range.max_id:
+            found.append(empty_message(number))
+            continue
         message = empty_message(number)
         for history in others:
             part = history.get([number])
@@ -91,15 +96,35 @@ def _ids(given: Sequence[Any]) -> list[int]:
     return [i.id if isinstance(i, types.InputMessageID) else 0 for i in given]
 
 
+def dialog_of(call: Call, mark: int) -> tuple[bytes, Slice]:
+    """The dialog of a chat, serialized, and its newest message."""
+    history = call.service.world.histories[mark]
+    top = _top(call, history)
+    newest = BinaryReader(top.messages[0]).tgread_object().id if top.messages else 0
+    dialog = types.Dialog(
+        peer=peer_of(mark),
+        top_message=newest,
+        read_inbox_max_id=newest,
+        read_outbox_max_id=newest,
+        unread_count=0,
+        unread_mentions_count=0,
+        unread_reactions_count=0,
+        unread_poll_votes_count=0,
+        notify_settings=types.PeerNotifySettings(),
+        pts=history.pts if history.kind == "channel" else None,
+    )
+    return bytes(dialog), top
+
+
 def _dialogs(call: Call, marked: Sequence[int]) -> tuple[bytes, bytes, bytes, bytes]:
-    world, content = call.service.world, call.service.content
+    content = call.service.content
     rows: list[bytes] = []
     messages: list[bytes] = []
     users: set[int] = set()
     chats: set[int] = set()
     for mark in marked:
-        history = world.histories[mark]
-        top = history.slice(0, 0, 0, 1, 0, 0)
+        row, top = dialog_of(call, mark)
+        rows.append(row)
         messages += top.messages
         users |= top.user_ids
         chats |= top.chat_ids
@@ -107,30 +132,28 @@ def _dialogs(call: Call, marked: Sequence[int]) -> tuple[bytes, bytes, bytes, by
             users.add(mark)
         else:
             chats.add(-mark - CHANNEL_BASE if mark < -CHANNEL_BASE else -mark)
-        rows.append(
-            bytes(
-                types.Dialog(
-                    peer=peer_of(mark),
-                    top_message=history.newest[1],
-                    read_inbox_max_id=history.newest[1],
-                    read_outbox_max_id=history.newest[1],
-                    unread_count=0,
-                    unread_mentions_count=0,
-                    unread_reactions_count=0,
-                    unread_poll_votes_count=0,
-                    notify_settings=types.PeerNotifySettings(),
-                    pts=PTS if history.kind == "channel" else None,
-                )
-            )
-        )
     return vector(rows), vector(messages), content.chats(chats), content.users(users)
+
+
+def _top(call: Call, history: History) -> Slice:
+    """The newest message of a chat, of those in the range that was asked for."""
+    where = (0, 0, 0, 1, 0, 0)
+    return history.slice(*where) if call.range is None else within(history, call.range, where)
+
+
+def _listed(call: Call) -> list[int]:
+    """The chats that have messages in the range that was asked for."""
+    world = call.service.world
+    if call.range is None:
+        return world.dialogs()
+    return [mark for mark in world.dialogs() if _top(call, world.histories[mark]).count]
 
 
 @method(functions.messages.GetDialogsRequest)
 def get_dialogs(call: Call) -> Result:
     """The account's chats, newest message first, from an offset on; none are archived."""
     request, world = call.request, call.service.world
-    every = [] if request.folder_id else world.dialogs()
+    every = [] if request.folder_id else _listed(call)
     rest = every
     if not isinstance(request.offset_peer, types.InputPeerEmpty):
         mark = marked_of(call, request.offset_peer)
@@ -152,4 +175,4 @@ def get_peer_dialogs(call: Call) -> Result:
     marked = [marked_of(call, given.peer) for given in call.request.peers if isinstance(given, types.InputDialogPeer)]
     head = struct.pack("<I", types.messages.PeerDialogs.CONSTRUCTOR_ID)
     rows = _dialogs(call, [mark for mark in marked if mark in world.histories])
-    return Reply((head, *rows, bytes(state())))
+    return Reply((head, *rows, bytes(call.service.feed.state())))
