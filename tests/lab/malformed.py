@@ -104,7 +104,7 @@ class Drawn(BinaryReader):  # type: ignore[misc]
 BOMBS = [gzip.compress(bytes(size)) for size in (100, 2_000_000, 50_000_000)]
 BOMBS += [gzip.compress(struct.pack("<I", GzipPacked.CONSTRUCTOR_ID) + pack_bytes(bomb)) for bomb in BOMBS]
 ALL = sorted(tlobjects.values(), key=lambda kind: kind.CONSTRUCTOR_ID)
-KNOWN = sorted(METHODS, key=lambda kind: kind.CONSTRUCTOR_ID)
+KNOWN = sorted({*METHODS, functions.auth.BindTempAuthKeyRequest}, key=lambda kind: kind.CONSTRUCTOR_ID)
 
 
 def words(random: Random, most: int = 60) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from telethon.tl import functions, types
 from telethon.tl.core import RpcResult
 
-from tests.lab.fakes import FILES, FRIEND_ID, NEAR_FILE, make_state, make_world, parse, running
+from tests.lab.fakes import FILES, FRIEND_ID, NEAR_FILE, connected, make_state, make_world, parse, running
 from tests.lab.wires import FIRST, Wire, wired
 from tobs.lab import service, session
 from tobs.lab.dispatch import SMALL
@@ -133,7 +133,17 @@ async def test_whoever_comes_back_gets_the_answers_that_its_connection_did_not_l
         assert lab.counters()["history_pages"] == 2
 
 
-async def test_a_keptkeeps_answers_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_acknowledges_leaves_little_to_keep() -> None:
+    location = types.InputDocumentFileLocation(NEAR_FILE, 77, FILES[NEAR_FILE].file_reference, "")
+    async with running() as lab, connected(lab) as client:
+        most = 0
+        for _ in range(40):
+            await client(functions.upload.GetFileRequest(location, 0, 65_536))
+            most = max(most, lab._service.held.total)
+        assert 65_536 <= most < 3 * 65_600
+
+
+async def test_a_session_keeps_answers_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "MOST_KEPT_BYTES", 200_000)
     async with running() as lab, wired(lab) as wire:
         (first,) = wire.send(bytes(FIRST))

@@ -67,8 +67,8 @@ class Exchange:
         }
         return bytes(functions.ReqDHParamsRequest(**(fields | changes)))
 
-    def offer(self, pad: Any = rsa_pad) -> Any:
-        reply, _ = self.server.answer(self.request(pad))
+    def offer(self, pad: Any = rsa_pad, **changes: Any) -> Any:
+        reply, _ = self.server.answer(self.request(pad, **changes))
         self.secrets = nonce_key(
             NEW_NONCE.to_bytes(32, "little"), self.pq.server_nonce.to_bytes(16, "little", signed=True)
         )
@@ -126,9 +126,6 @@ def test_what_does_not_fit_is_refused() -> None:
     inner = types.PQInnerDataDc(
         exchange.pq.pq, to_bytes(exchange.p), to_bytes(exchange.q), NONCE + 1, exchange.pq.server_nonce, NEW_NONCE, 2
     )
-    temporary = types.PQInnerDataTempDc(
-        exchange.pq.pq, to_bytes(exchange.p), to_bytes(exchange.q), NONCE, exchange.pq.server_nonce, NEW_NONCE, 2, 60
-    )
     wrong = [
         exchange.request(nonce=1),
         exchange.request(server_nonce=1),
@@ -138,7 +135,6 @@ def test_what_does_not_fit_is_refused() -> None:
         exchange.request(encrypted_data=b"\xff" * 256),
         exchange.request(encrypted_data=bytes(256)),
         exchange.request(inner=inner),
-        exchange.request(inner=temporary),
         bytes(functions.SetClientDHParamsRequest(NONCE, exchange.pq.server_nonce, bytes(32))),
         bytes(functions.help.GetConfigRequest()),
         b"",

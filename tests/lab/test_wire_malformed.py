@@ -200,7 +200,7 @@ def offered() -> tuple[Exchange, bytes]:
 def test_a_spoiled_step_of_the_key_exchange_is_refused_or_does_no_harm() -> None:
     refused: list[BadPacketError] = []
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(st.integers(0, 2**32))
     def spoil(seed: int) -> None:
         random = Random(seed)
@@ -223,4 +223,4 @@ def test_a_spoiled_step_of_the_key_exchange_is_refused_or_does_no_harm() -> None
             assert (done is None) == (not isinstance(parse(reply), types.DhGenOk))
 
     spoil()
-    assert len(refused) > 60
+    assert len(refused) > 20

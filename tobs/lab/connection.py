@@ -14,6 +14,7 @@ import struct
 import time
 from collections import deque
 from functools import partial
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -187,8 +188,10 @@ class Connection(asyncio.Protocol):
         reply, done = self._handshake.answer(packet[20 : 20 + length])
         if done is not None:
             self.service.counters.handshakes += 1
-            until = self.service.salts.until(time.time())
-            self.service.keys.add(Client(done.key, self.dc.id, first_salt=done.salt, first_until=until))
+            now = time.time()
+            until, expires = self.service.salts.until(now), inf if done.lives is None else now + done.lives
+            client = Client(done.key, self.dc.id, first_salt=done.salt, first_until=until, expires=expires)
+            self.service.keys.add(client)
         if reply:
             head = struct.pack("<qqi", 0, self.service.next_id(answer=True), len(reply))
             self.send(Outgoing(None, (head, reply)))
@@ -243,7 +246,7 @@ class Connection(asyncio.Protocol):
         session.connection = self
         self._sessions.add(session)
         if is_back:
-            shared = self.service.shared_link(session.client)
+            shared = self.service.shared_link(session.holder)
             for message in session.backlog():
                 self.send(message, shared)
 
@@ -268,7 +271,7 @@ class Connection(asyncio.Protocol):
         if other is None or other is self:
             message.session.park(message)
         else:
-            other.send(message, self.service.shared_link(message.session.client))
+            other.send(message, self.service.shared_link(message.session.holder))
 
     def close_after(self, seconds: float) -> None:
         """Close the connection unless this is called again within so many seconds."""

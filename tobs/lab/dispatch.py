@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from telethon.tl import types
+from telethon.tl import functions, types
 
-from tobs.lab import rpc
+from tobs.lab import rpc, temporary_keys
 from tobs.lab.crypto import BadPacketError
 from tobs.lab.floods import FloodBucket, Pending
 from tobs.lab.mishaps import LOST
@@ -36,6 +36,10 @@ SMALL = 4096
 LOW_ID, HIGH_ID, WRONG_BITS, SAME_ID = 16, 17, 18, 19
 EVEN_EXPECTED, ODD_EXPECTED, WRONG_SALT, WRONG_CONTAINER = 34, 35, 48, 64
 """Codes of `bad_msg_notification`, together with those of `session`."""
+
+
+OWN = SERVICE | {functions.auth.BindTempAuthKeyRequest.CONSTRUCTOR_ID: temporary_keys.bind}
+"""What is answered here and not by `rpc`: also the one method that is about keys and messages themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def _take(connection: Connection, session: Session, message: Message, *, inside:
     if session.has(message.msg_id):
         _again(connection, session, message.msg_id)
         return
-    service_message = SERVICE.get(constructor)
+    service_message = OWN.get(constructor)
     wrong = session.refuses(message.msg_id, message.sequence)
     # Pings and the like are left alone: Telethon numbers them as requests, kurigram does not.
     if service_message is None:
@@ -198,7 +202,11 @@ def _parts(message: Message) -> list[Message] | None:
 
 
 def _call(connection: Connection, session: Session, message: Message) -> None:
-    service, client = connection.service, session.client
+    service, client = connection.service, session.holder
+    if client.is_temporary:
+        fault = rpc.RpcFault("AUTH_KEY_PERM_EMPTY", 401)  # it is not bound yet
+        connection.send(Outgoing(session, (result_head(message.msg_id), fault.serialize()), message.msg_id))
+        return
     reply = rpc.answer(service, client, message.body, message.now, message.sent, media_only=connection.media_only)
     session.listens |= not reply.quiet
     held = 0.0

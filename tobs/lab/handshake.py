@@ -44,10 +44,14 @@ _SAFE = 1 << 2048 - 64
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished exchange: the key, and the salt that holds for it at first."""
+    """A finished exchange: the key, the salt that holds for it at first, and the seconds that it lives.
+
+    `lives` is None for a permanent key.
+    """
 
     key: AuthKey
     salt: int
+    lives: int | None = None
 
 
 def make_pq() -> tuple[int, int]:
@@ -85,6 +89,7 @@ class Handshake:
         self._nonce = self._server_nonce = 0
         self._p = self._q = self._secret = 0
         self._new_nonce = b""
+        self._lives: int | None = None
 
     def answer(self, body: bytes) -> tuple[bytes, Done | None]:
         """Answer one unencrypted request (serialized): the serialized reply, and the key once there is one.
@@ -141,11 +146,14 @@ class Handshake:
         if request.public_key_fingerprint != fingerprint(self._rsa):
             raise BadPacketError("a key that this server does not have")
         inner = self._inner(request.encrypted_data)
-        if not isinstance(inner, types.PQInnerData | types.PQInnerDataDc):
-            raise BadPacketError("temporary keys are not served")
+        if not isinstance(
+            inner, types.PQInnerData | types.PQInnerDataDc | types.PQInnerDataTemp | types.PQInnerDataTempDc
+        ):
+            raise BadPacketError("encrypted_data holds no inner data")
         if (inner.nonce, inner.server_nonce) != (self._nonce, self._server_nonce):
             raise BadPacketError("nonces differ inside the encrypted data")
         self._new_nonce = _nonce(inner.new_nonce, 32)
+        self._lives = getattr(inner, "expires_in", None)
         g_a = 0
         while not _SAFE <= g_a <= DH_PRIME - _SAFE:
             self._secret = secrets.randbits(EXPONENT_BITS)
@@ -187,7 +195,7 @@ class Handshake:
         salt = bytes(a ^ b for a, b in zip(self._new_nonce[:8], _nonce(self._server_nonce)[:8], strict=True))
         reply = self._verdict(types.DhGenOk, 1, key.aux_hash)
         self._server_nonce, self._new_nonce = 0, b""
-        return reply, Done(key, int(struct.unpack("<q", salt)[0]))
+        return reply, Done(key, int(struct.unpack("<q", salt)[0]), self._lives)
 
     def _verdict(self, kind: Any, number: int, aux_hash: bytes) -> bytes:
         digest = sha1(self._new_nonce + bytes((number,)) + aux_hash, usedforsecurity=False).digest()

@@ -51,7 +51,7 @@ class Client:
     is the error that a key answers whose login was ended by another one.
 
     `salt` is the first one of the schedule; `first_salt` came of the key exchange and holds until `first_until`
-    (Unix time).
+    (Unix time). A temporary key `expires` (Unix time) and acts for the permanent one that it is `bound` to.
     """
 
     key: AuthKey
@@ -67,6 +67,8 @@ class Client:
     salt: int = 0
     first_salt: int | None = None
     first_until: float = inf
+    expires: float = inf
+    bound: Client | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.salt = salt_of(self.key.key)
@@ -75,6 +77,11 @@ class Client:
         """Have a user behind this key from `now` (Unix) on."""
         self.user_id, self.login, self.since, self.active = user_id, login, now, now
         self.awaits_password, self.ended = False, None
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether this key ends by itself; it is written to no file."""
+        return self.expires != inf
 
 
 @dataclass(slots=True)
@@ -93,18 +100,31 @@ class KeyStore:
 
     def find(self, dc: int, key_id: bytes) -> Client | None:
         """The holder of a key in this data centre, or None for one that it does not know."""
-        return self.clients.get((dc, key_id))
+        client = self.clients.get((dc, key_id))
+        if client is not None and client.is_temporary and client.expires < time.time():
+            self.forget(client)
+            return None
+        return client
 
     def add(self, client: Client) -> Client:
         """Remember a new key."""
         self.clients[client.dc, client.key.id] = client
-        self.save()
+        if not client.is_temporary:
+            self.save()
         return client
+
+    def bind(self, temporary: Client, permanent: Client, expires: float) -> None:
+        """Let a temporary key act for a permanent one until then, and no other any more."""
+        for client in self.clients.values():
+            if client.bound is permanent:
+                client.bound = None
+        temporary.bound, temporary.expires = permanent, expires
 
     def forget(self, client: Client) -> None:
         """Forget a key: whoever still uses it is a stranger from now on."""
         self.clients.pop((client.dc, client.key.id), None)
-        self.save()
+        if not client.is_temporary:
+            self.save()
 
     def authorized(self, dc: int, user_id: int) -> Client | None:
         """Any key of this data centre that is logged in as this user."""
@@ -135,6 +155,7 @@ class KeyStore:
                 "ended": c.ended,
             }
             for c in self.clients.values()
+            if not c.is_temporary
         ]
         numbers = [format(n, "x") for n in (p.n, p.e, p.d, p.p, p.q)]
         ports, media = ({str(dc): port for dc, port in of.items()} for of in (self.ports, self.media_ports))

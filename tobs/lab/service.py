@@ -148,8 +148,8 @@ class Service:
     def push(self, concerns: Callable[[Client], bool], update: bytes) -> None:
         """Send `Updates`, serialized, to every session of the keys it concerns that listens to updates."""
         for session in self.sessions.values():
-            if session.listens and session.connection is not None and concerns(session.client):
-                session.connection.send(Outgoing(session, (update,)), self.shared_link(session.client))
+            if session.listens and session.connection is not None and concerns(session.holder):
+                session.connection.send(Outgoing(session, (update,)), self.shared_link(session.holder))
 
     def next_id(self, *, answer: bool) -> int:
         """A message id of the server: rising, 1 modulo 4 for answers and 3 for what it says unasked."""

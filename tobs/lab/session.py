@@ -79,6 +79,11 @@ class Session:
         self._by_request: dict[int, int] = {}
         self._parked: list[Outgoing] = []
 
+    @property
+    def holder(self) -> Client:
+        """Whoever asks in this session: the permanent key behind a temporary one."""
+        return self.client.bound or self.client
+
     # what the client sends
 
     def has(self, msg_id: int) -> bool:
