@@ -18,7 +18,7 @@ from telethon import network as telethons
 
 from tests.lab.clients import Client, Read, RefusedError, kurigram, plain, telethon
 from tests.lab.fakes import parse, running
-from tobs.lab.scenario import Bucket, load
+from tobs.lab.scenario import Bucket, DataCentre, load
 from tobs.lab.server_file import main_chat
 from tobs.lab.world import World, build
 
@@ -102,6 +102,18 @@ async def test_a_phone_is_sent_home(connect: Connect) -> None:
             await client.give_code(lab.server_file["code"])
 
 
+async def test_whoever_begins_far_from_home_is_sent_on(connect: Connect) -> None:
+    """NETWORK_MIGRATE to the nearest data centre, and from there PHONE_MIGRATE home."""
+    scenario = world().scenario
+    centres = (*scenario.network.dcs, DataCentre(5, 0.0, 0.0))
+    network = replace(scenario.network, dcs=centres, home=5, nearest=4)
+    elsewhere = replace(world(), scenario=replace(scenario, network=network))
+    async with running(elsewhere) as lab, connect(lab, new=True) as client:
+        await client.ask_code()
+        refused = lab.counters()["errors"]
+        assert (refused["NETWORK_MIGRATE_4"], refused["PHONE_MIGRATE_5"]) == (1, 1)
+
+
 async def test_the_server_files_session_is_logged_in_until_it_logs_out(connect: Connect) -> None:
     async with running(world()) as lab, connect(lab) as client:
         assert await client.me() == world().me.id
@@ -146,11 +158,15 @@ async def test_messages_are_found_by_id(connect: Connect) -> None:
         assert found == [by_id[ids[5]], None, by_id[ids[0]]]
 
 
-async def test_files_are_fetched_from_every_data_centre(connect: Connect) -> None:
+@pytest.mark.parametrize("media_only", [False, True])
+async def test_files_are_fetched_from_every_data_centre(connect: Connect, media_only: bool) -> None:
     chosen = holders()
     assert {name.split()[1] for name in chosen} == {"2", "4"}
     assert len({name.split()[0] for name in chosen}) == 4
-    async with running(world()) as lab, connect(lab) as client:
+    scenario = world().scenario
+    network = replace(scenario.network, media_only=media_only)
+    served = replace(world(), scenario=replace(scenario, network=network))
+    async with running(served) as lab, connect(lab) as client:
         await client.dialogs()
         for number, file_id in chosen.values():
             data = await client.download(chat(), number)

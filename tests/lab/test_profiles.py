@@ -229,9 +229,20 @@ SPEED = (
     "incremental_million",
     "files_loopback",
     "transforms_repeat",
+    "duplicates_home",
+    "text_flood",
+    "text_flood_x1_5",
+    "text_flood_x1",
 )
 
 
 @pytest.mark.parametrize("name", SPEED)
 def test_what_measures_speed_has_no_faults(name: str) -> None:
     assert load(name).faults == FAULTLESS
+
+
+def test_the_variants_of_text_flood_differ_in_what_a_takeout_is_worth_alone() -> None:
+    found = [load(name) for name in ("text_flood_x1", "text_flood_x1_5", "text_flood")]
+    assert [scenario.limits.takeout.factor for scenario in found] == [1.0, 1.5, 3.0]
+    same = {replace(s, name="", limits=replace(s.limits, takeout=Takeout())) for s in found}
+    assert len(same) == 1
