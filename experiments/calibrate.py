@@ -25,8 +25,9 @@ RUNS = (
     ("text_far", 1.0, "baseline +async_pipeline"),
     ("media_home", 0.4, "baseline"),
     ("media_home", 1.0, "baseline +parallel_media"),
+    ("media_throttled_account", 1.0, "baseline +parallel_media"),
 )
-"""Scenario, scale and arm: what round trips decide, and what the throttle of a connection does."""
+"""Scenario, scale and arm: what round trips decide, and what a throttle of connections or of the account does."""
 
 
 @dataclass(frozen=True, slots=True)

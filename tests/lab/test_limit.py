@@ -181,6 +181,27 @@ def test_a_premium_wait_stands_between_so_many_bytes() -> None:
     assert waits((total - part) // 3) == pytest.approx(3 * 7)
 
 
+def test_bytes_under_a_second_id_count_once_and_where_one_likes() -> None:
+    plain = load("demo", scale=0.3)
+    documents = replace(plain.dataset.documents, count=24, total=None, median=450_000, sigma=0.2, largest=700_000)
+    dataset = replace(plain.dataset, documents=documents, duplicates=0.4, lookalikes=0.2, messages=800)
+    world = build(replace(plain, dataset=dataset))
+    used = {file_id for history in world.histories.values() for file_id in history.file_ids}
+    specs = [world.shelf.specs[file_id] for file_id in used]
+    held: dict[str, set[int]] = {}
+    sizes = {}
+    for spec in specs:
+        held.setdefault(spec.sha256(), set()).add(spec.dc)
+        sizes[spec.sha256()] = spec.size
+    assert len({spec.content for spec in specs}) == len(held) < len(specs), "equal contents, and only these, are equal"
+    assert any(len(dcs) == 2 for dcs in held.values())
+    net = replace(network(0.1, account=1e6), down_rate=2e6)
+    detail = limit(replace(world.scenario, network=net), world).detail
+    assert detail["line"] == pytest.approx(0.3 + sum(sizes.values()) / 2e6)
+    alone = sum(sizes[content] for content, dcs in held.items() if dcs == {4})
+    assert detail["DC 4 account rate"] == pytest.approx(0.3 + alone / 1e6)
+
+
 def test_faults_leave_the_limit_as_it_is() -> None:
     net = network(0.1, account=1e6)
     faulty = replace(scenario(net), faults=Faults(disconnect_every=1.0, errors=0.5, lost=0.1))

@@ -40,6 +40,8 @@ WINDOW = 2.0
 TENTH, QUARTER = 0.553, 0.55
 """A round trip is the sum of two ways with uniform jitter, together j at most: a tenth of them lies TENTH x j under the
 middle and a tenth so far over it; a quarter lies in the lowest QUARTER x j that a few dozen of them reach."""
+MOST_JITTER = 0.2
+"""Jitter as a share of the shortest round trip, above which the rest is taken to be waiting in line."""
 NO_FAULT = frozenset({OK, CANCELLED, "lost"}) | FLOODS
 FAULTS = ("_FAIL", "_CALL_ERROR", "_RETRY", "INTERNAL", "TIMEDOUT", "TIMEOUT", "FAILED")
 """How the names of faults of the server itself (500) end."""
@@ -128,9 +130,8 @@ def _trips_home(run: RunMetrics, at_home: int) -> Estimate[Trips]:
         wide = middle - of.quantile(0.1)
     jitter = wide / TENTH
     if run.histogram(names.RPC_DURATION).sum > IN_TURN * run.seconds:  # in flight together: most waited for others
-        quarter = of.quantile(0.25)
-        jitter = (quarter - of.low) / QUARTER
-        middle = quarter + (quarter - of.low) / 2
+        jitter = min((of.quantile(0.25) - of.low) / QUARTER, MOST_JITTER * of.low)
+        middle = of.low + jitter
     why = f"measured from {of.count} {what}"
     if small.count and of is pages:
         middle = min(middle, small.quantile(0.5))

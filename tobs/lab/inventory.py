@@ -37,7 +37,10 @@ KEPT = 512
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The content of file `number`, which `draw` makes when it is read: most files are only spoken of."""
+    """The content of file `number`, which `draw` makes when it is read: most files are only spoken of.
+
+    Two of one inventory are equal where their bytes are.
+    """
 
     draw: Callable[[int], Content]
     number: int
@@ -250,7 +253,7 @@ class Inventory:
             dc=self._centres[number],
             size=self._sizes[number],
             kind=self.kind(number),
-            content=Drawn(self.content, number),
+            content=Drawn(self.content, number if self._alike[number] else self._origins[number]),
         )
 
     def _content(self, number: int) -> Content:
