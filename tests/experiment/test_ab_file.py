@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from tests.experiment.scenarios import TINY
 from tobs.errors import UsageError
 from tobs.experiment.ab_file import find, load, shipped
 from tobs.experiment.definition import Prepare, Promise, Wanted, define
+from tobs.experiment.priorities import rows
 from tobs.experiment.statistics import SEQUENTIAL, fixed
+from tobs.host.plugins import discover
+from tobs.lab import scenario as scenarios
 
 RIGHT = f'scenario = "{TINY}"\narms = ["baseline", "baseline connections=5"]\n'
 
@@ -21,15 +25,51 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
+PLANNED = {
+    "async_pipeline",
+    "dc_routing",
+    "log_rate_limit",
+    "parallel_media",
+    "result_cache",
+    "takeout",
+    "bounded_memory",
+    "adaptive_connections",
+    "disk_io",
+    "hash_dedup",
+    "deferred_media",
+    "resilience",
+    "bloom_filter",
+    "advisor",
+}
+"""The fourteen plugins whose promises are written down; some before they are there."""
+
+
 @pytest.mark.parametrize("name", shipped())
-def test_a_shipped_file_can_be_run(name: str) -> None:
+def test_a_shipped_file_can_be_run_once_its_plugins_are_installed(name: str) -> None:
     file = find(name)
     assert file is not None
     for wanted in load(file):
-        definition = define(wanted)
         assert wanted.name == name
-        assert wanted.blocks == 20, "a promise is tested at a fixed number of blocks"
-        assert len({arm.plan_hash for arm in definition.arms}) == len(definition.arms)
+        assert wanted.blocks == (60 if name == "resilience" else 20), "a promise is tested at a fixed number of blocks"
+        assert scenarios.load(wanted.scenario).name == wanted.scenario
+        try:
+            definition = define(wanted)
+        except UsageError as error:
+            absent = set(re.findall(r"no plugin is called '(\w+)'", str(error)))
+            assert absent
+            assert absent <= PLANNED - discover().manifests.keys()
+        else:
+            assert len({arm.plan_hash for arm in definition.arms}) == len(definition.arms)
+
+
+def test_every_optimization_of_the_plan_has_its_question() -> None:
+    asked = {row.name: row for row in rows([])}
+    assert asked.keys() > PLANNED
+    for name in PLANNED - {"advisor"}:
+        assert all(one.scenario for one in asked[name].experiments), f"{name} has no A/B file"
+        file = find(name)
+        assert file is not None
+        assert any(wanted.promises for wanted in load(file)), f"{name} promises nothing"
 
 
 def test_the_three_promises_are_written_down() -> None:

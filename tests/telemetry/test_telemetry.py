@@ -19,7 +19,7 @@ from tobs.errors import UsageError
 from tobs.meters import MeteredQueue, Meters
 from tobs.ports import Attempt, Batch, Chat, MediaRef, MessageRow, Page, Settled, Span, Traffic
 from tobs.telemetry import Telemetry, names, read
-from tobs.telemetry.instruments import HISTOGRAMS, INSTRUMENTS, memory_peak
+from tobs.telemetry.instruments import HISTOGRAMS, INSTRUMENTS, io_calls, memory_peak
 from tobs.telemetry.otlp import LineExporter
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ def test_connections_are_those_that_carried_requests(file: Path) -> None:
 def test_file_sizes_and_waits_are_distributions(file: Path) -> None:
     telemetry = start(file)
     assert telemetry.probe is not None
-    for size in (100, 10_000):
-        telemetry.probe.file(settled("done", size), 0.5)
+    for size, seconds in ((100, 0.5), (10_000, 1.5)):
+        telemetry.probe.file(settled("done", size), seconds)
     telemetry.probe.file(settled("missing", 7), 0.5)
     for seconds in (3.0, 12.0):
         telemetry.probe.flood("upload.getFile", seconds)
@@ -132,8 +132,28 @@ def test_file_sizes_and_waits_are_distributions(file: Path) -> None:
     metrics = read(file)
     sizes = metrics.histogram(names.FILE_SIZE, {names.KIND: "photo", names.DC: 2})
     assert (sizes.count, sizes.sum, sizes.low, sizes.high) == (2, 10_100, 100, 10_000)
+    times = metrics.histogram(names.FILE_DURATION, {names.KIND: "photo", names.DC: 2})
+    assert (times.count, times.low, times.high) == (2, 0.5, 1.5)
     waits = metrics.histogram(names.FLOOD_DURATION, {names.METHOD: "upload.getFile"})
     assert (waits.count, waits.low, waits.high) == (2, 3.0, 12.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the counts are those of Linux")
+def test_system_calls_are_counted_as_the_kernel_has_them(file: Path, tmp_path: Path) -> None:
+    before = io_calls()
+    telemetry = start(file)
+    for number in range(50):
+        (tmp_path / str(number)).write_bytes(b"x")
+    telemetry.close(complete=True)
+    metrics, after = read(file), io_calls()
+    assert before is not None
+    assert after is not None
+    counted = metrics.total(names.IO_CALLS, {names.DIRECTION: "write"})
+    assert before["write"] + 50 <= counted <= after["write"]
+    broken = tmp_path / "io"
+    broken.write_text("rchar: 1\n")
+    assert io_calls(broken) is None
+    assert io_calls(tmp_path / "nothing") is None
 
 
 def test_batches_files_and_floods_are_counted(file: Path) -> None:
@@ -474,6 +494,15 @@ def test_a_collector_that_is_away_is_warned_of_once_and_fails_nothing(caplog: py
 
 def test_every_name_is_an_instrument_and_every_instrument_has_a_name() -> None:
     made = {instrument.name for instrument in INSTRUMENTS} | {name for name, _, _ in HISTOGRAMS}
-    attributes = {names.STAGE, names.METHOD, names.DC, names.OUTCOME, names.MODE, names.SIZE, names.KIND}
+    attributes = {
+        names.STAGE,
+        names.METHOD,
+        names.DC,
+        names.OUTCOME,
+        names.MODE,
+        names.SIZE,
+        names.KIND,
+        names.DIRECTION,
+    }
     declared = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
     assert made == declared - attributes

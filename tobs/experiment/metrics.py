@@ -115,6 +115,13 @@ _METRICS = (
         "bytes received in answers",
         lambda run: run.total(names.IO) - run.total(names.IO, {names.STAGE: "store"}),
     ),
+    Metric(
+        "io_calls",
+        "",
+        "down",
+        "system calls that read or write (Linux)",
+        lambda run: run.total(names.IO_CALLS) if names.IO_CALLS in run.numbers else None,
+    ),
     Metric("flood_seconds", "s", "down", "waits the server asked for", lambda run: run.total(names.FLOOD_TIME)),
     Metric(COMPLETE, "", "up", "whether the archive is the truth: compared as shares of runs", lambda _: 1.0),
     Metric("errors", "", "down", "attempts lost or refused", lambda run: run.total(names.ERRORS)),

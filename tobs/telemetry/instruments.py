@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry.metrics import Observation
 
 from tobs.telemetry import names
-from tobs.telemetry.names import DC, METHOD, MODE, OUTCOME, STAGE, Attributes
+from tobs.telemetry.names import DC, DIRECTION, METHOD, MODE, OUTCOME, STAGE, Attributes
 from tobs.telemetry.probe import is_error
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tobs.telemetry.probe import RunProbe
 
 STATUS = Path("/proc/self/status")
+IO = Path("/proc/self/io")
 
 
 @dataclass(slots=True)
@@ -141,6 +142,25 @@ def memory_peak(status: Path = STATUS) -> int | None:
     return None
 
 
+def io_calls(status: Path = IO) -> dict[str, int] | None:
+    """Calls that this process made to read and to write so far, or None where the system does not say.
+
+    `syscr` and `syscw` of Linux (https://docs.kernel.org/filesystems/proc.html, 3.3): files and sockets alike.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        fields = dict(line.split(": ") for line in status.read_text().splitlines())
+        return {"read": int(fields["syscr"]), "write": int(fields["syscw"])}
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _io_calls(_: Board) -> Iterator[Reading]:
+    for direction, calls in (io_calls() or {}).items():
+        yield calls, {DIRECTION: direction}
+
+
 def _memory(_: Board) -> Iterator[Reading]:
     peak = memory_peak()
     if peak is not None:
@@ -218,6 +238,7 @@ INSTRUMENTS = (
     ),
     Instrument(names.LIMIT, "{request}", "Limits in force.", _limits, sums=False),
     Instrument(names.CPU, "s", "Processor time of the whole process.", _cpu),
+    Instrument(names.IO_CALLS, "{call}", "System calls that read or write, Linux only.", _io_calls),
     Instrument(names.MEMORY_PEAK, "By", "Peak resident memory, Linux only.", _memory, sums=False),
     Instrument(names.RUN_DURATION, "s", "Since the run began.", _duration, sums=False),
     Instrument(names.RUN_COMPLETE, "1", "1 when the run ended well, 0 when it did not.", _complete, sums=False),
@@ -228,6 +249,7 @@ HISTOGRAMS = (
     (names.QUEUE_WAIT, "s", "One item in a queue, put to get."),
     (names.FLOOD_DURATION, "s", "One wait that the server asks for."),
     (names.FILE_SIZE, "By", "One file that came."),
+    (names.FILE_DURATION, "s", "One file that came, first request to settled."),
 )
 """Exponential: the usual boundaries are meant for milliseconds."""
 __all__ = ["DC", "HISTOGRAMS", "INSTRUMENTS", "Board", "Instrument", "memory_peak", "register"]

@@ -52,13 +52,15 @@ class RunProbe:
     """See `tobs.ports.Probe`.
 
     `rpc`, `part` and `wait` take the seconds of each attempt, of each part that came and of each wait that the server
-    asks for, `file_size` the bytes of each file that came. `connections` by data centre are those that were used.
+    asks for, `file_size` the bytes and `file_duration` the seconds of each file that came. `connections` by data centre
+    are those that were used.
     """
 
     rpc: Records
     part: Records
     wait: Records
     file_size: Records
+    file_duration: Records
     messages: int = 0
     pages: int = 0
     stored: int = 0
@@ -84,7 +86,9 @@ class RunProbe:
         self.stored += outcome.size
         self.file_time += seconds
         if outcome.status == DONE:
-            self.file_size.record(outcome.size, {KIND: outcome.ref.kind, DC: outcome.ref.dc})
+            what: Attributes = {KIND: outcome.ref.kind, DC: outcome.ref.dc}
+            self.file_size.record(outcome.size, what)
+            self.file_duration.record(seconds, what)
 
     def attempt(self, attempt: Attempt) -> None:
         """A request was answered, refused, lost or given up."""

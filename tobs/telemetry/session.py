@@ -54,7 +54,11 @@ class Telemetry:
         output = Output(resource, file, endpoint, interval)
         made = {name: output.meter.create_histogram(name, unit, says) for name, unit, says in HISTOGRAMS}
         probe = RunProbe(
-            made[names.RPC_DURATION], made[names.PART_DURATION], made[names.FLOOD_DURATION], made[names.FILE_SIZE]
+            rpc=made[names.RPC_DURATION],
+            part=made[names.PART_DURATION],
+            wait=made[names.FLOOD_DURATION],
+            file_size=made[names.FILE_SIZE],
+            file_duration=made[names.FILE_DURATION],
         )
         meters.queues = TimedQueues(meters.queues, made[names.QUEUE_WAIT])
         board = Board(probe, meters)
