@@ -17,6 +17,7 @@ from telethon.tl import functions, types
 from tests.lab.fakes import CHANNEL_ID, FRIEND_ID, connected, parse, running
 from tobs.errors import UsageError
 from tobs.lab.changes import DELETED, EDITED, NEW, Change, Live, plan
+from tobs.lab.faults import Faults
 from tobs.lab.history import History, entry_of
 from tobs.lab.live import LiveHistory, at_last
 from tobs.lab.marks import PHOTO
@@ -202,6 +203,24 @@ async def test_telethon_hears_of_what_is_new_edited_and_deleted() -> None:
         lab.change(1000)
         await asyncio.wait_for(done.wait(), 20)
     assert {kind: sorted(found) for kind, found in heard.items()} == {kind: sorted(d) for kind, d in due.items()}
+
+
+async def test_what_is_told_of_an_edited_file_may_be_fetched_though_references_expire() -> None:
+    world = world_with(Live(edited=60, seconds=3600.0))
+    world = replace(world, scenario=replace(world.scenario, faults=Faults(reference_life=3600.0)))
+    files: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def edited(event: Any) -> None:
+        if event.message.file:
+            files.put_nowait(event.message)
+
+    async with running(world) as lab, connected(lab) as client:
+        client.add_event_handler(edited, events.MessageEdited())
+        await client.get_dialogs()
+        lab.change(1000)
+        message = await asyncio.wait_for(files.get(), 20)
+        assert await message.download_media(bytes)
+        assert "FILE_REFERENCE_EXPIRED" not in lab.counters()["errors"]
 
 
 async def test_telethon_catches_up_on_what_it_missed() -> None:

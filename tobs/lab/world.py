@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from telethon.tl import types
 
-from tobs.lab.changes import Change, plan
+from tobs.lab.changes import STILL, Change, plan
 from tobs.lab.compose import NO_FILE, Author, arrange, draw_ids
 from tobs.lab.draws import Draws
 from tobs.lab.files import FileSpec, Posting, Shelf, draw_files
@@ -94,7 +94,7 @@ def build(scenario: Scenario, *, kept_from: int = KEPT_FROM) -> World:
             yield from _side_chats(scenario, cast, shelf.postings)
 
     if dataset.messages + 2 * dataset.side_messages >= kept_from:
-        histories = packed(origin_of(dataset, seed), compose)
+        histories = packed(origin_of(replace(dataset, live=STILL), seed), compose)
     else:
         histories = [History(*chat) for chat in compose()]
     chats = {cast.channel.id: cast.channel, cast.origin.id: cast.origin}
