@@ -15,6 +15,8 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tobs.experiment.priorities import rows
+from tobs.experiment.priorities_report import markdown
 from tobs.host.settings import CORE
 from tobs.lab import dataset, faults, scenario
 
@@ -177,11 +179,17 @@ def _said(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def priorities_tables() -> str:
+    """What was promised beside what was measured, from the checkout's records."""
+    return markdown(rows())
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "ports": ports_table,
     "bands": bands_list,
     "hooks": hooks_table,
     "knobs": knobs_tables,
+    "priorities": priorities_tables,
     "scenario-keys": scenario_keys,
     "profiles": profiles_table,
 }

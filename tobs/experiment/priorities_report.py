@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from tobs.experiment.priorities import Row
 
-HEAD = ("#", "plugin", "promised", "impact", "complexity", "return", "risk", "measured", "cpu", "memory", "verdict")
+SCORES = ("impact", "complexity", "returns", "risk", "depends")
+HEAD = ("#", "plugin", "promised", *SCORES, "measured", "cpu", "memory", "verdict")
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .35rem .6rem; vertical-align: top }
@@ -35,7 +36,7 @@ def cells(found: Sequence[Row]) -> list[list[str]]:
             str(entry.get("number", "")),
             entry.get("plugin") or entry["phase"],
             entry["promise"],
-            *(str(entry.get(name, "")) for name in ("impact", "complexity", "returns", "risk")),
+            *(str(entry.get(name, "")) for name in SCORES),
         ]
         for one in entry["experiments"] or [{"scenario": "", "problem": NOT_MEASURED, "promises": []}]:
             rows.append([*head, *_measured(one), entry["verdict"]])
