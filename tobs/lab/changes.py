@@ -86,7 +86,6 @@ def read_live(table: Table, *, messages: int) -> Live:
 
 def plan(live: Live, seed: int, histories: Sequence[History]) -> tuple[Change, ...]:
     """All changes in order. Those of each kind lie at drawn places; a message that came may change again."""
-    rooms = {history.peer_id: _Room(history, Draws(seed, "changes", history.peer_id)) for history in histories}
     main = [history for history in histories if history.kind == "channel"][:1]
     side = [history for history in histories if history.kind != "channel"]
     jobs: list[tuple[int, str]] = []
@@ -96,6 +95,12 @@ def plan(live: Live, seed: int, histories: Sequence[History]) -> tuple[Change, .
     for history in side:
         jobs += [(history.peer_id, (NEW, EDITED, DELETED)[number % 3]) for number in range(live.side)]
     Draws(seed, "changes").shuffle(jobs)
+    touched = {peer_id for peer_id, _ in jobs}  # only these get a room, which holds all ids of its chat
+    rooms = {
+        history.peer_id: _Room(history, Draws(seed, "changes", history.peer_id))
+        for history in histories
+        if history.peer_id in touched
+    }
     shared = max((history.newest[1] for history in side), default=0)
     changes: list[Change] = []
     for number, (peer_id, kind) in enumerate(jobs, 1):
