@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.export.labs import SCENARIOS
 from tobs.errors import UsageError
+from tobs.lab.changes import Live
 from tobs.lab.judge import Expected, expected, judge
 from tobs.lab.scenario import load
 from tobs.lab.server_file import main_chat
@@ -39,6 +41,17 @@ def test_the_files_of_a_chat_are_those_of_its_truth() -> None:
     assert (len(files()), sum(file.size for file in files())) == (told["distinct_files"], told["distinct_bytes"])
     with pytest.raises(UsageError, match="no chat 5"):
         expected(world(), 5)
+
+
+def test_of_a_chat_that_changes_it_is_what_it_holds_at_last() -> None:
+    scenario = load(SCENARIOS / "small.toml")
+    live = Live(new=20, edited=10, deleted=150)
+    changing = build(replace(scenario, dataset=replace(scenario.dataset, live=live)))
+    chat = main_chat(changing)
+    told = truth(changing, chat).chats[chat]
+    found = expected(changing, chat)
+    assert (len(found), sum(file.size for file in found)) == (told["distinct_files"], told["distinct_bytes"])
+    assert {file.sha256 for file in found} < {file.sha256 for file in files()}, "some were deleted"
 
 
 def test_files_are_known_whatever_they_are_called(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from telethon.extensions import BinaryReader
+
+from tobs.lab.live import at_last
 from tobs.lab.truth import choose
 
 if TYPE_CHECKING:
@@ -80,17 +83,31 @@ class _Left:
 def expected(world: World, chats: int | Iterable[int] | None = None) -> list[Expected]:
     """The distinct files of `chats` (marked ids; None: all), in the order of their posting, by content.
 
+    Where chats change while they are served, those that they hold after all changes.
     Raises `UsageError` for an unknown chat. Hashing a stream that was never hashed on this machine takes a
     second for each 1.5 GB.
     """
     files: dict[str, Expected] = {}
-    for chat in choose(world, chats):
-        for file_id in world.histories[chat].file_ids:
-            spec = world.shelf.specs[file_id]
-            content = spec.sha256()
-            if content not in files:
-                files[content] = Expected(file_id, spec.size, content, sha256(spec.read(0, HEAD)).digest(), spec)
+    chosen = choose(world, chats)
+    world = at_last(world)
+    for file_id in dict.fromkeys(file_id for chat in chosen for file_id in _posted(world, chat)):
+        spec = world.shelf.specs[file_id]
+        content = spec.sha256()
+        if content not in files:
+            files[content] = Expected(file_id, spec.size, content, sha256(spec.read(0, HEAD)).digest(), spec)
     return list(files.values())
+
+
+def _posted(world: World, chat: int) -> Iterable[int]:
+    """The ids of the files that a chat holds at last."""
+    history = world.histories[chat]
+    if all(change.peer_id != chat for change in world.changes):
+        return history.file_ids
+    messages = (BinaryReader(data).tgread_object() for data in history.serialized())
+    holders = [getattr(message, "action", None) or getattr(message, "media", None) for message in messages]
+    held = [getattr(holder, "photo", None) or getattr(holder, "document", None) for holder in holders]
+    numbers = (getattr(file, "id", 0) for file in held)
+    return [number for number in numbers if number in world.shelf.specs]
 
 
 def judge(folder: Path, files: Iterable[Expected]) -> Judgement:
