@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telethon.tl import functions, types
 
-from tests.lab.fakes import AWAY, CHANNEL_ID, HOME, connected, hang_up, make_world, running
+from tests.lab.fakes import AWAY, CHANNEL_ID, FILES, HOME, NEAR_FILE, connected, hang_up, make_world, running
 from tobs.lab.network import Delay, Link, Path, Run
 from tobs.lab.scenario import DataCentre
 
@@ -205,3 +205,19 @@ async def test_every_byte_of_a_client_passes_its_line_up() -> None:
         async with connected(lab) as client:
             await client.get_dialogs()
             assert 0.8 * lab.counters()["bytes_in"] < sum(sizes) <= lab.counters()["bytes_in"]
+
+
+async def test_what_waits_for_its_own_connection_does_not_hold_up_the_line_for_others() -> None:
+    world = make_world(connection_rate=20_000.0, down_rate=1_000_000.0)
+    spec = FILES[NEAR_FILE]
+    where = types.InputDocumentFileLocation(spec.id, spec.access_hash, spec.file_reference, "")
+    async with running(world) as lab, connected(lab) as slow, connected(lab) as other:
+        parts = [
+            slow._sender.send(functions.upload.GetFileRequest(where, offset, 65_536)) for offset in (0, 65_536, 131_072)
+        ]
+        while not lab._service.counters.requests["upload.getFile"]:
+            await other._sender.send(functions.PingRequest(0))
+        await other._sender.send(functions.PingRequest(1))
+        assert not any(part.done() for part in parts)
+        for part in parts:
+            part.cancel()
