@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tobs.experiment.priorities import rows
 from tobs.experiment.priorities_report import markdown
 from tobs.host.settings import CORE
-from tobs.lab import dataset, faults, scenario
+from tobs.lab import changes, dataset, faults, scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -126,6 +126,7 @@ SCENARIO = (
     ("the file", scenario.Scenario),
     ("`[dataset]`", dataset.Dataset),
     ("`[dataset.photos]` and its like", dataset.Files),
+    ("`[dataset.live]`", changes.Live),
     ("`[network]`", scenario.Network),
     ("`[[network.dc]]`", scenario.DataCentre),
     ("`[[network.change]]`", scenario.Change),

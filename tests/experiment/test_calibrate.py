@@ -198,6 +198,27 @@ def test_parts_asked_in_turn_give_round_trips_and_rate(near: float, far: float, 
     assert trips[4].value.mean == pytest.approx(far, rel=0.05, abs=0.002)
 
 
+sizes = st.lists(st.integers(1, 5_000_000_000), max_size=30)
+
+
+@given(sizes, sizes, st.integers(1, 5))
+def test_whatever_sizes_files_have_the_twin_can_be_loaded(
+    tmp_path_factory: pytest.TempPathFactory, photos: list[int], stickers: list[int], dc: int
+) -> None:
+    held = [
+        ({names.KIND: kind, names.DC: dc}, spread(found))
+        for kind, found in (("photo", photos), ("sticker", stickers))
+        if found
+    ]
+    asked = [({names.METHOD: HISTORY, names.DC: dc, names.OUTCOME: "ok"}, 5)]
+    run = metrics({names.REQUESTS: asked, names.MESSAGES: [({}, 100)]}, {names.FILE_SIZE: held})
+    file = tmp_path_factory.mktemp("sizes") / "twin.toml"
+    file.write_text(twin(run))
+    dataset = load(file).dataset
+    assert (dataset.photos.count, dataset.stickers.count) == (len(photos), len(stickers))
+    assert dataset.messages == 100
+
+
 @pytest.mark.parametrize("extra", [lambda size: size / 500e6, lambda size: size * 1e-8])
 def test_a_link_that_holds_nothing_up_has_no_throttle(extra: Callable[[float], float]) -> None:
     run = link_of({2: 0.05}, extra, 4, 30.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from telethon.crypto import AuthKey, rsa
-from telethon.errors import BadRequestError, FloodError
+from telethon.errors import FloodError
 from telethon.network import ConnectionTcpAbridged, MTProtoSender
 from telethon.tl import functions, types
 
@@ -213,7 +213,7 @@ class Oracle:
         assert len(part.bytes) == size
 
     def _content(self, file_id: int) -> object:
-        return file_id
+        return self._world.shelf.specs[file_id].content
 
     def _peer(self, marked: int) -> Any:
         if marked > 0:
@@ -231,10 +231,7 @@ def location(file: Any) -> Any:
     return types.InputPhotoFileLocation(file.id, file.access_hash, file.file_reference, file.sizes[-1].type)
 
 
-async def begin_takeout(client: Any) -> int | None:
+async def begin_takeout(client: Any) -> int:
     """The id of a takeout session."""
-    try:
-        takeout = await client(functions.account.InitTakeoutSessionRequest(files=True, file_max_size=2**31))
-    except BadRequestError:
-        return None
+    takeout = await client(functions.account.InitTakeoutSessionRequest(files=True, file_max_size=2**31))
     return int(takeout.id)

@@ -37,6 +37,7 @@ CLOCK = 0.001
 """Seconds that the clocks of the event loop may be off."""
 LONG = (0.5, 1.0)
 """Seconds that a limit should come to, so that what the processor does is little beside it."""
+NONE = Files(0, 9_000, 0.2)
 CENTRES = ((2,), (2, 4), (1, 2, 5))
 KINDS = ("trips", "history", "file", "connection", "account", "line", "premium", "mixed")
 FEW = (1, 4, 8, 13, 14, 18, 19)
@@ -55,10 +56,15 @@ def world(centres: tuple[int, ...]) -> World:
         messages=1160,
         side_messages=15,
         repeats=0.2,
+        duplicates=0.2,
         photos=Files(3, 20_000, 0.5, largest=60_000),
         documents=Files(14, 30_000, 1.0, largest=120_000),
         videos=Files(1, 1_400_000, 0.0),
         voices=Files(2, 9_000, 0.2),
+        audios=NONE,
+        rounds=NONE,
+        animations=NONE,
+        stickers=NONE,
         files=tuple((dc, 100 / len(centres)) for dc in centres),
     )
     network = Network(centres[0], tuple(DataCentre(dc, 0.0, 0.0) for dc in centres), None, None, None)

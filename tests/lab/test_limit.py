@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tobs.errors import UsageError
+from tobs.lab.changes import DELETED, NEW
+from tobs.lab.changes import Change as LiveChange
 from tobs.lab.faults import Faults
 from tobs.lab.floods import FloodBucket, PremiumWait
 from tobs.lab.limit import LARGEST_PART, _drain, _passed, _pauses, _steps, limit
@@ -200,6 +202,24 @@ def test_bytes_under_a_second_id_count_once_and_where_one_likes() -> None:
     assert detail["line"] == pytest.approx(0.3 + sum(sizes.values()) / 2e6)
     alone = sum(sizes[content] for content, dcs in held.items() if dcs == {4})
     assert detail["DC 4 account rate"] == pytest.approx(0.3 + alone / 1e6)
+
+
+def test_what_is_deleted_in_mid_run_need_not_be_had() -> None:
+    peer = max(small().histories, key=lambda peer: small().histories[peer].count)
+    largest = max(small().shelf.specs.values(), key=lambda spec: spec.size)
+    gone = LiveChange(1.0, peer, DELETED, 5, None)
+    net = replace(network(0.1), down_rate=1e6)
+    bucket = Limits(Bucket(1, 1.0, (5, 5)), None, None, takeout=Takeout(0.001))
+
+    def detail(*changes: LiveChange) -> dict[str, float]:
+        return limit(scenario(net, bucket), replace(small(), changes=changes)).detail
+
+    before, after = detail(), detail(gone)
+    assert before["line"] - after["line"] == pytest.approx(largest.size / 1e6)
+    assert before["history bucket"] == after["history bucket"], "200 messages or 199: two pages"
+    assert detail(*[gone] * 100)["history bucket"] < before["history bucket"]
+    assert "line" not in detail(*[gone] * 500), "then there may be no file at all"
+    assert detail(replace(gone, kind=NEW)) == before
 
 
 def test_faults_leave_the_limit_as_it_is() -> None:

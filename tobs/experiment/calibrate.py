@@ -15,25 +15,31 @@ from tobs.experiment import link
 from tobs.experiment.launch import METRICS
 from tobs.host import folders
 from tobs.telemetry import names, read
-from tobs.telemetry.histogram import Histogram, merge
 from tobs.telemetry.probe import PART
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tobs.telemetry.histogram import Histogram
     from tobs.telemetry.reading import RunMetrics
 
 MEGABYTE = 1e6
-SMALLEST = 4_000
-"""Bytes that no file of a lab is below."""
+SMALLEST, LEAST_LARGEST, LARGEST_FILE = 4_000, 10_001, 4_000_000_000
+"""Bytes that no file of a lab is below, that its largest of a kind may be at least, and that none is above."""
+LARGEST = {"stickers": 256_000}
+"""The last for kinds that have their own."""
 MOST_CENTRES = 5
 KINDS = {
-    "photos": ("photo",),
-    "documents": ("file", "sticker"),
-    "videos": ("video_file", "video_message", "animation"),
-    "voices": ("voice_message", "audio_file"),
+    "photos": "photo",
+    "documents": "file",
+    "videos": "video_file",
+    "voices": "voice_message",
+    "audios": "audio_file",
+    "rounds": "video_message",
+    "animations": "animation",
+    "stickers": "sticker",
 }
-"""A scenario's kinds of files, and an archive's that belong to each."""
+"""A scenario's kinds of files, and what an archive calls each."""
 HALF = 0.5
 SPREAD = (0.1587, 0.8413)
 """Shares of a normal distribution below one standard deviation under and over its middle."""
@@ -106,22 +112,14 @@ def _head(run: RunMetrics) -> Iterator[str]:
 
 def _dataset(run: RunMetrics) -> Iterator[str]:
     messages = round(run.total(names.MESSAGES))
-    sizes = {kind: _sizes(run, of) for kind, of in KINDS.items()}
+    sizes = {kind: run.histogram(names.FILE_SIZE, {names.KIND: word}) for kind, word in KINDS.items()}
     files = sum(held.count for held in sizes.values())
     yield ""
     yield "[dataset]  # kinds of messages, texts, senders and gaps between ids: assumed"
     yield f"messages = {max(messages, files + 1)}  # measured"
     yield "side_messages = 0  # all chats of the run stand as one"
-    by_centre = {
-        dc: sum(
-            run.histogram(names.FILE_SIZE, {names.DC: dc, names.KIND: kind}).count
-            for of in KINDS.values()
-            for kind in of
-        )
-        for dc in link.centres(run)
-        if dc <= MOST_CENTRES
-    }
-    held = {dc: count for dc, count in by_centre.items() if count}
+    lying = {dc: run.histogram(names.FILE_SIZE, {names.DC: dc}).count for dc in link.centres(run)}
+    held = {dc: count for dc, count in lying.items() if count and dc <= MOST_CENTRES}
     if held:
         *first, last = held
         shares = {dc: round(100 * held[dc] / sum(held.values()), 2) for dc in first}
@@ -130,26 +128,22 @@ def _dataset(run: RunMetrics) -> Iterator[str]:
         yield f"files = {{ {written} }}  # measured from {sum(held.values())} files"
     for kind, found in sizes.items():
         if found.count:
-            yield f"{kind} = {_files(found)}"
+            yield f"{kind} = {_files(found, LARGEST.get(kind, LARGEST_FILE))}"
 
 
-def _sizes(run: RunMetrics, kinds: tuple[str, ...]) -> Histogram:
-    return merge(run.histogram(names.FILE_SIZE, {names.KIND: kind}) for kind in kinds)
-
-
-def _files(found: Histogram) -> str:
-    """Count, and a log-normal distribution with the same middle, spread and sum."""
-    median = max(float(SMALLEST), found.quantile(HALF))
+def _files(found: Histogram, ceiling: float) -> str:
+    """Count, and a log-normal distribution with the same middle, spread and sum, no file above `ceiling` bytes."""
+    median = min(max(float(SMALLEST), found.quantile(HALF)), ceiling)
     low, high = (max(1.0, found.quantile(share)) for share in SPREAD)
     sigma = min(4.0, max(0.0, math.log(high / low) / 2))
-    largest = max(found.high, 2.0 * SMALLEST, found.mean)
+    largest = min(math.ceil(max(found.high, LEAST_LARGEST)), ceiling)
     total = min(max(found.sum, found.count * SMALLEST), found.count * largest)
     keys = {
         "count": f"{found.count}",
         "median_kb": f"{median / 1e3:.3f}",
         "sigma": f"{sigma:.3f}",
         "total_mb": f"{total / MEGABYTE:.6f}",
-        "largest_mb": f"{math.ceil(max(largest, 10_000)) / MEGABYTE:.6f}",
+        "largest_mb": f"{largest / MEGABYTE:.6f}",
     }
     body = ", ".join(f"{key} = {value}" for key, value in keys.items())
     return f"{{ {body} }}  # measured; log-normal through its middle two thirds"

@@ -30,6 +30,9 @@ time until they have served P (R) requests, T >= 2 RTT(h) + t for history and T 
 So the first n waits let pass less than (n + 1) x `after` bytes and one part, and T >= min ready(d) + n x X for the
 smallest n with which that is all of B.
 
+Messages that are deleted in mid-run may be gone before anybody asks, with any file: so many are taken from the pages,
+and so many of the largest contents from the bytes. New and edited ones only make work.
+
 Faults only ever take time or make work, so they are left out: the limit of a scenario with faults is that of the
 same without. The history bucket binds who reads with messages.getHistory, as every exporter does: fetching by
 guessed ids (messages.getMessages) and searching have no bucket in the profiles, since nothing is known of one.
@@ -38,15 +41,17 @@ Handshakes, logins, disk and CPU are left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
+from tobs.lab.changes import DELETED
 from tobs.lab.history import LONGEST_SLICE
 from tobs.lab.truth import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tobs.lab.history import History
     from tobs.lab.scenario import Bucket, Limits, Network, Premium, Scenario, Takeout
@@ -71,17 +76,19 @@ def limit(scenario: Scenario, world: World, chats: int | Iterable[int] | None = 
     "DC n connection rate". Takes 15 us a file, and nothing a message.
     """
     histories = [world.histories[chat_id] for chat_id in choose(world, chats)]
+    deleted = Counter(change.peer_id for change in world.changes if change.kind == DELETED)
     trips = {dc.id: max(0.0, dc.rtt - dc.jitter) for dc in scenario.network.dcs}
     first_page = 2 * trips[scenario.network.home]
     detail = {"round trips": first_page}
     if scenario.limits.history:
-        pages = sum(ceil(history.count / LONGEST_SLICE) for history in histories)
+        left = (history.count - deleted[history.peer_id] for history in histories)
+        pages = sum(ceil(count / LONGEST_SLICE) for count in left if count > 0)
         detail["history bucket"] = first_page + _drain(scenario.limits.history, pages, scenario.limits.takeout)
-    needed = _needed(world, histories)
+    needed = _needed(world, histories, sum(deleted[history.peer_id] for history in histories))
     if needed.total:
         ready = {dc: max(first_page, trips[dc]) + trips[dc] for dc in trips}
-        detail["round trips"] = max(min(ready[dc] for dc in held) for held in needed.places)
-        nearest = min(ready[dc] for held in needed.places for dc in held)
+        nearest = min(ready[dc] for dc in needed.near)
+        detail["round trips"] = max((min(ready[dc] for dc in held) for held in needed.places), default=nearest)
         detail |= {name: nearest + wait for name, wait in _waits(scenario.limits, needed).items()}
         detail |= _transfers(scenario.network, needed, ready, trips)
     resource = max(detail, key=lambda name: detail[name])
@@ -90,28 +97,37 @@ def limit(scenario: Scenario, world: World, chats: int | Iterable[int] | None = 
 
 @dataclass(frozen=True, slots=True)
 class _Needed:
-    """What any client has to fetch: bytes and requests, bytes `alone` on one data centre, sets of holders."""
+    """What any client has to fetch: bytes and requests, and bytes `alone` on one data centre.
+
+    `places` are sets of data centres that hold the same content, `near` all that hold any.
+    """
 
     total: int
     requests: int
     alone: Mapping[int, int]
-    places: frozenset[frozenset[int]]
+    places: Sequence[frozenset[int]]
+    near: frozenset[int]
 
 
-def _needed(world: World, histories: list[History]) -> _Needed:
+def _needed(world: World, histories: list[History], deleted: int) -> _Needed:
+    """Of all contents but `deleted`, taken to be the largest ones wherever that makes less of it."""
     sizes: dict[object, int] = {}
     holders: dict[object, frozenset[int]] = {}
     for file_id in {file_id for history in histories for file_id in history.file_ids}:
         spec = world.shelf.specs[file_id]
         sizes[spec.content] = spec.size
         holders[spec.content] = holders.get(spec.content, frozenset()) | {spec.dc}
-    alone: dict[int, int] = {}
-    for content, held in holders.items():
-        if len(held) == 1:
-            (dc,) = held
-            alone[dc] = alone.get(dc, 0) + sizes[content]
-    requests = sum(ceil(size / LARGEST_PART) for size in sizes.values())
-    return _Needed(sum(sizes.values()), requests, alone, frozenset(holders.values()))
+    held: dict[frozenset[int], list[int]] = {}
+    for content in sorted(sizes, key=lambda content: -sizes[content]):
+        held.setdefault(holders[content], []).append(sizes[content])
+    left = sorted(sizes.values(), reverse=True)[deleted:]
+    return _Needed(
+        total=sum(left),
+        requests=sum(ceil(size / LARGEST_PART) for size in left),
+        alone={dc: sum(own[deleted:]) for (dc, *others), own in held.items() if not others},
+        places=[place for place, own in held.items() if len(own) > deleted],
+        near=frozenset().union(*held),
+    )
 
 
 def _waits(limits: Limits, needed: _Needed) -> dict[str, float]:
@@ -156,9 +172,8 @@ def _transfers(
                 found[f"DC {dc} {name} rate"] = _passed(steps, ready[dc] - back, size) + back
     steps = _steps(network, "down_rate", 1)
     if steps:
-        holding = {dc for held in needed.places for dc in held}
-        back = min(trips[dc] for dc in holding) / 2
-        found["line"] = _passed(steps, min(ready[dc] for dc in holding) - back, needed.total) + back
+        back = min(trips[dc] for dc in needed.near) / 2
+        found["line"] = _passed(steps, min(ready[dc] for dc in needed.near) - back, needed.total) + back
     return found
 
 
