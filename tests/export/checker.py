@@ -127,7 +127,9 @@ def _carried(message: Any) -> tuple[int, str, str | None] | None:
     video = held.get(types.DocumentAttributeVideo)
     audio = held.get(types.DocumentAttributeAudio)
     kind = "file"
-    if video is not None:
+    if types.DocumentAttributeSticker in held:
+        kind = "sticker"
+    elif video is not None:
         silent = types.DocumentAttributeAnimated in held
         kind = "video_message" if video.round_message else "animation" if silent else "video_file"
     elif audio is not None:
