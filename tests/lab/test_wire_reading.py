@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from random import Random
@@ -14,8 +15,11 @@ from telethon import errors, functions, types
 
 from tests.lab.fakes import HOME, connected, parse, running
 from tobs.lab import marks
+from tobs.lab.changes import Live
+from tobs.lab.live import LiveHistory, at_first
 from tobs.lab.rpc import answer
 from tobs.lab.scenario import load
+from tobs.lab.selection import Selections, Wish
 from tobs.lab.world import World, build
 
 if TYPE_CHECKING:
@@ -605,3 +609,21 @@ async def test_whatever_is_asked_the_answer_is_an_answer_or_a_reason() -> None:
         assert not {name for name in lab.counters()["errors"] if name.startswith("INPUT_")}
         assert len(lab.counters()["errors"]) > 8
         assert sum(lab.counters()["errors"].values()) < len(READING) * 50
+
+
+def test_what_is_found_follows_the_changes_of_a_chat() -> None:
+    scenario = load("everything")
+    changing = replace(scenario, dataset=replace(scenario.dataset, live=Live(new=4, edited=4, deleted=4)))
+    changed = at_first(build(changing))
+    history = changed.histories[main()]
+    assert isinstance(history, LiveHistory)
+    selections = Selections()
+    for change in changed.changes:
+        word = "" if change.entry is None else parse(change.entry.data).message
+        selections.positions(history, Wish(text=word))  # what is known now must not be given out then
+        history.apply(change)
+        found = [history.id_at(place) for place in selections.positions(history, Wish(text=word))]
+        due = [m.id for m in map(parse, history.serialized()) if word.casefold() in (m.message or "").casefold()]
+        assert found == due[::-1]
+        assert (change.id in found) == (change.entry is not None)
+        assert selections.count(history, Wish()) == history.count
