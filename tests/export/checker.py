@@ -71,7 +71,7 @@ def _columns(message: Any, chat: int, kind: str, me: int) -> dict[str, Any]:
         "text": "" if service else message.message,
         "date": message.date.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
         "sender_id": sender,
-        "reply_to": reply.reply_to_msg_id if reply is not None else None,
+        "reply_to": reply.reply_to_msg_id if isinstance(reply, types.MessageReplyHeader) else None,
         "grouped_id": None if service else message.grouped_id,
         "edited": message.edit_date.strftime("%Y-%m-%dT%H:%M:%S+00:00") if message.edit_date else None,
         "views": None if service else message.views,
@@ -115,18 +115,21 @@ def _carried(message: Any) -> tuple[int, str, str | None] | None:
     """Id, kind and name of a message's file."""
     if isinstance(message, types.MessageService):
         photo = getattr(message.action, "photo", None)
-        return (photo.id, "photo", None) if photo is not None else None
+        return (photo.id, "photo", None) if isinstance(photo, types.Photo) else None
     if isinstance(message.media, types.MessageMediaPhoto):
-        return message.media.photo.id, "photo", None
-    if not isinstance(message.media, types.MessageMediaDocument):
+        photo = message.media.photo
+        return (photo.id, "photo", None) if isinstance(photo, types.Photo) else None
+    document = message.media.document if isinstance(message.media, types.MessageMediaDocument) else None
+    if not isinstance(document, types.Document):
         return None
-    document = message.media.document
     held = {type(attribute): attribute for attribute in document.attributes}
     named = held.get(types.DocumentAttributeFilename)
     video = held.get(types.DocumentAttributeVideo)
     audio = held.get(types.DocumentAttributeAudio)
     kind = "file"
-    if video is not None:
+    if types.DocumentAttributeSticker in held:
+        kind = "sticker"
+    elif video is not None:
         silent = types.DocumentAttributeAnimated in held
         kind = "video_message" if video.round_message else "animation" if silent else "video_file"
     elif audio is not None:
@@ -151,7 +154,11 @@ def _left_over(db: sqlite3.Connection, folder: Path) -> set[str]:
 
 @cache
 def _fields(name: str) -> dict[str, inspect.Parameter]:
-    return dict(inspect.signature(getattr(types, name)).parameters)
+    return dict(inspect.signature(_class(name)).parameters)
+
+
+def _class(name: str) -> Any:
+    return getattr(types, name, None) or getattr(types.messages, name)
 
 
 def rebuilt(kept: Any, form: str = "") -> Any:
@@ -164,7 +171,9 @@ def rebuilt(kept: Any, form: str = "") -> Any:
                 arguments[name] = rebuilt(kept[name], wanted)
             elif field.default is inspect.Parameter.empty:  # what is empty is not kept
                 arguments[name] = [] if "List" in wanted else False if "bool" in wanted else None
-        return getattr(types, kept["_"])(**arguments)
+        if kept["_"] == "PollAnswerVoters" and "voters" in kept:  # both or neither, though one of them is empty
+            arguments.setdefault("recent_voters", [])
+        return _class(kept["_"])(**arguments)
     if isinstance(kept, list):
         return [rebuilt(item, form) for item in kept]
     if isinstance(kept, str) and "datetime" in form:

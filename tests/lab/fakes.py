@@ -21,6 +21,7 @@ from telethon.sessions import StringSession
 from telethon.tl import types
 
 from tobs.lab import keys
+from tobs.lab.chats import Ties
 from tobs.lab.faults import FAULTLESS, Faults
 from tobs.lab.history import History, entry_of
 from tobs.lab.references import reference
@@ -83,6 +84,9 @@ class FakeWorld:
     code: str = "12345"
     password: str = "correct horse"
     changes: tuple[Change, ...] = ()
+    ties: Ties = field(
+        default_factory=lambda: Ties(members={CHANNEL: (ME_ID, FRIEND_ID), -GROUP_ID: (ME_ID, FRIEND_ID)})
+    )
     usernames: dict[str, int] = field(default_factory=lambda: {"fakes": CHANNEL, "friend": FRIEND_ID})
 
     def file(self, file_id: int, thumb: str = "") -> FakeFile | None:

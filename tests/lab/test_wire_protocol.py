@@ -132,7 +132,7 @@ async def test_requests_before_a_layer_is_known_or_that_make_no_sense_are_refuse
             assert (await wire.result(asked)).error_message == error
     async with running() as lab, connected(lab) as client:
         with pytest.raises(errors.InputMethodInvalidError):
-            await client(functions.messages.GetPinnedDialogsRequest(0))
+            await client(functions.messages.GetFavedStickersRequest(0))
 
 
 async def test_a_handler_that_breaks_is_the_servers_fault_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 KILOBYTE = 1_000
 MEGABYTE = 1_000_000
 ROUNDING = 1e-6
+TOPIC_OVERHEAD = 3
+"""Messages that a topic takes at least: it is opened, it may be edited, somebody writes in it."""
 SMALLEST = 4 * KILOBYTE
 """Bytes below which no file is drawn: the smallest template of each kind with its padding has to fit."""
 
@@ -40,11 +42,17 @@ class Dataset:
     TOML keys: `kind`: "megagroup" (messages have senders) or "broadcast" (posts of the channel with views);
     `title`, `username` of the channel; `messages`: all messages of the channel, those with files included;
     `users` who write in it; `side_messages`: messages in each of two further chats, a private one and a basic
-    group (0: neither exists).
+    group (0: neither exists). More chats, none by default: `saved_messages`: messages in the chat with oneself;
+    `migrated`: messages in each half of a basic group that became a supergroup; `topics` of a forum beside the
+    General one, and its `topic_messages` (20 a topic), those that open and edit topics included; `comments` in
+    the discussion group of a "broadcast", which holds a copy of each post besides.
 
     Of texts and captions: `rich`: share with entities; `services`: share of *all* messages that are
     service messages (the first, the creation, always is). Of all messages but these: `replies`, `forwards`,
-    `edited`, `reactions`. `gaps`: share of message ids that are deleted.
+    `edited`, `reactions`. In every chat `kinds` is the share of messages that go, in turn, through all kinds of
+    message that Telegram has (polls, places, buttons, previews, …) and `actions` that of service messages that go
+    through all actions, each kind and action in those sorts of chat where it occurs. `gaps`: share of message ids
+    that are deleted.
 
     Files: `photos`, `documents`, `videos`, `voices`, `audios` (music), `rounds` (round videos), `animations`,
     `stickers` (tables, see `Files`); `files`: percent of the files on each data centre (`{2 = 60, 4 = 40}`;
@@ -87,6 +95,13 @@ class Dataset:
     stickers: Files
     files: tuple[tuple[int, float], ...]
     live: Live = STILL
+    saved_messages: int = 0
+    migrated: int = 0
+    topics: int = 0
+    topic_messages: int = 0
+    comments: int = 0
+    kind_share: float = 0.0
+    action_share: float = 0.0
 
     @property
     def kinds(self) -> tuple[tuple[str, Files], ...]:
@@ -108,6 +123,12 @@ class Dataset:
         count = sum(files.count for _, files in self.kinds)
         return count + round(count * self.repeats)
 
+    @property
+    def all_messages(self) -> int:
+        """Messages of all chats, but for the copies of posts in a discussion group."""
+        beside = self.saved_messages + 2 * (self.side_messages + self.migrated) + self.topic_messages
+        return self.messages + beside + self.comments
+
     def scaled(self, scale: float) -> Dataset:
         """The same content with `scale` times the messages and files (and their total bytes)."""
 
@@ -120,6 +141,10 @@ class Dataset:
             self,
             messages=_times(self.messages, scale),
             side_messages=_times(self.side_messages, scale),
+            saved_messages=_times(self.saved_messages, scale),
+            migrated=max(2, _times(self.migrated, scale)) if self.migrated else 0,
+            topic_messages=max(_times(self.topic_messages, scale), TOPIC_OVERHEAD * self.topics),
+            comments=_times(self.comments, scale),
             **grown,
             live=self.live.scaled(scale),
         )
@@ -191,6 +216,8 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
         return table.number(key, default, low=0, high=high)
 
     messages = table.whole("messages", None, low=1, high=10_000_000)
+    topics = table.whole("topics", 0, low=0, high=10_000)
+    topic_messages = table.whole("topic_messages", 20 * topics, low=TOPIC_OVERHEAD * topics, high=1_000_000)
     dataset = Dataset(
         kind=table.word("kind", "megagroup", of=("megagroup", "broadcast")),
         title=table.word("title", "TOBS Lab"),
@@ -212,9 +239,20 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
         lookalikes=share("lookalikes", 0.0, high=0.9),
         files=_read_shares(table.table("files"), home, centres),
         live=read_live(table.table("live"), messages=messages),
+        saved_messages=table.whole("saved_messages", 0, low=0, high=100_000),
+        migrated=table.whole("migrated", 0, low=0, high=100_000),
+        topics=topics,
+        topic_messages=topic_messages if topics else 0,
+        comments=table.whole("comments", 0, low=0, high=1_000_000),
+        kind_share=share("kinds", 0.0),
+        action_share=share("actions", 0.0),
         **kinds,
     )
     table.finish()
+    if dataset.migrated == 1:
+        raise table.fail("migrated", "0 or a whole number from 2: each half begins, and one of them ends")
+    if dataset.comments and dataset.kind != "broadcast":
+        raise table.fail("comments", '0 unless the kind is "broadcast"')
     if dataset.messages <= dataset.file_messages:
         raise table.fail(
             "messages",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from telethon.tl import types
 
-from tobs.lab.content import channel_mark
+from tobs.lab.content import CHANNEL_BASE, channel_mark
+from tobs.lab.history import History
 from tobs.lab.rpc import Call, RpcFault
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def user_of(call: Call, given: Any) -> int:
@@ -68,3 +72,29 @@ def marked_of(call: Call, peer: Any) -> int:
         except RpcFault as fault:
             raise RpcFault("PEER_ID_INVALID") from fault
     raise RpcFault("PEER_ID_INVALID")
+
+
+def history_of(call: Call, peer: Any) -> History:
+    """The messages of a chat given as InputPeer, none of a user or group with whom there is no chat.
+
+    A channel without messages here is CHANNEL_PRIVATE.
+    """
+    marked = marked_of(call, peer)
+    history = call.service.world.histories.get(marked)
+    if history is None:
+        if marked < -CHANNEL_BASE:
+            raise RpcFault("CHANNEL_PRIVATE")
+        return History(marked, "user" if marked > 0 else "chat", ())
+    return history
+
+
+def bare_of(marked: int) -> int:
+    """The positive id behind a marked one."""
+    if marked > 0:
+        return marked
+    return -marked - CHANNEL_BASE if marked < -CHANNEL_BASE else -marked
+
+
+def seconds(date: datetime | None) -> int:
+    """A date of a request in Unix time, 0 for none."""
+    return int(date.timestamp()) if date is not None else 0

@@ -29,7 +29,9 @@ def mark(peer: Any) -> int:
 class Cast:
     """Who and what appears: `me` and `people` (me first) are users, `channel` is exported, `group` is basic.
 
-    `origin` is a channel out of which messages are forwarded, and which has no history here.
+    `origin` is a channel out of which messages are forwarded, and which has no history here. `former` is a basic
+    group that became the supergroup `migrated`, `forum` a supergroup with topics, `discussion` the one where the
+    channel's posts are commented on; `bot` is a user behind messages that came by one.
     """
 
     me: Any
@@ -37,6 +39,11 @@ class Cast:
     channel: Any
     group: Any
     origin: Any
+    former: Any
+    migrated: Any
+    forum: Any
+    discussion: Any
+    bot: Any
 
 
 def draw_cast(dataset: Dataset, seed: int, start: int) -> Cast:
@@ -69,6 +76,8 @@ def draw_cast(dataset: Dataset, seed: int, start: int) -> Cast:
         date=start,
         broadcast=broadcast or None,
         megagroup=None if broadcast else True,
+        has_link=True if dataset.comments else None,
+        signatures=True if broadcast and dataset.kind_share else None,
         access_hash=draws.signed64(),
         username=dataset.username,
         participants_count=len(people),
@@ -91,7 +100,48 @@ def draw_cast(dataset: Dataset, seed: int, start: int) -> Cast:
         date=start,
         version=1,
     )
-    return Cast(people[0], people, channel, group, origin)
+    return Cast(people[0], people, channel, group, origin, *_more(dataset, seed, start, base, first))
+
+
+def _more(dataset: Dataset, seed: int, start: int, base: int, first: int) -> tuple[Any, Any, Any, Any, Any]:
+    """Former group, migrated supergroup, forum, discussion and bot."""
+    draws = Draws(seed, "more chats")
+
+    def supergroup(number: int, title: str, **flags: Any) -> Any:
+        return types.Channel(
+            id=base + number,
+            title=title,
+            photo=types.ChatPhotoEmpty(),
+            date=start,
+            megagroup=True,
+            access_hash=draws.signed64(),
+            participants_count=dataset.users + 1,
+            **flags,
+        )
+
+    migrated = supergroup(2, "Grown 🌱")
+    former = types.Chat(
+        id=5_000_000 + draws.below(1_000_000),
+        title="Grown 🌱",
+        photo=types.ChatPhotoEmpty(),
+        participants_count=0,
+        date=start,
+        version=2,
+        deactivated=True,
+        migrated_to=types.InputChannel(migrated.id, migrated.access_hash),
+    )
+    forum = supergroup(3, "Forum 🗂", forum=True, username="forum_lab")
+    discussion = supergroup(4, f"{dataset.title} Chat", has_link=True)
+    bot = types.User(
+        id=first - 1,
+        bot=True,
+        access_hash=draws.signed64(),
+        first_name="Lab Bot",
+        username="lab_bot",
+        bot_info_version=1,
+        bot_inline_placeholder="Search",
+    )
+    return former, migrated, forum, discussion, bot
 
 
 PHONE = "9996627415"

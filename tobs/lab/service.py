@@ -19,6 +19,7 @@ from tobs.lab.network import Link, Run, Steps
 from tobs.lab.outgoing import Outgoing
 from tobs.lab.references import References
 from tobs.lab.salts import Salts
+from tobs.lab.selection import Selections
 from tobs.lab.session import Held, Session
 from tobs.lab.takeout import Takeouts
 
@@ -61,6 +62,7 @@ class Service:
     line: Link | None = field(init=False)
     up: Link | None = field(init=False)
     limits_accounts: bool = field(init=False)
+    selections: Selections = field(default_factory=Selections)
     block_hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
     held: Held = field(default_factory=Held)
     salts: Salts = field(init=False)

@@ -203,13 +203,20 @@ def _plain(value: Any) -> Any:
 
 
 def _file_of(message: dict[str, Any]) -> tuple[str, int] | None:
-    """Kind and id of the file of a message; None where it has none."""
+    """Kind and id of the file of a message; None where it has none, or where that is lost or has expired.
+
+    What a preview, a game, a story, paid media or a gift shows is no file of the message, as in Telegram Desktop's
+    export; nor is a cover, an alternative quality or the video of a live photo.
+    """
     holder = message.get("action") or message.get("media") or {}
-    if holder.get("_") in ("MessageMediaPhoto", "MessageActionChatEditPhoto"):
-        return "photo", holder["photo"]["id"]
-    if holder.get("_") == "MessageMediaDocument":
-        return _document_kind(holder["document"]["attributes"]), holder["document"]["id"]
-    return None
+    held: dict[str, Any] = {}
+    if holder.get("_") in ("MessageMediaPhoto", "MessageActionChatEditPhoto", "MessageActionSuggestProfilePhoto"):
+        held = holder["photo"] or {}
+    elif holder.get("_") == "MessageMediaDocument":
+        held = holder["document"] or {}
+    if held.get("_") == "Photo":
+        return "photo", held["id"]
+    return (_document_kind(held["attributes"]), held["id"]) if held.get("_") == "Document" else None
 
 
 def _served(world: World, file_id: int) -> FileSpec:

@@ -146,10 +146,10 @@ def references(chat_id: int, messages: Iterable[Any]) -> Iterator[MediaRef]:
 
 
 def reference(chat_id: int, message: Any) -> MediaRef | None:
-    """The file that a message carries, or that a service message sets as the chat's photo."""
+    """The file that a message carries, or the photo that a service message sets (chat) or suggests (profile)."""
     if isinstance(message, MessageService):
         action = message.action
-        changed = isinstance(action, types.MessageActionChatEditPhoto)
+        changed = isinstance(action, types.MessageActionChatEditPhoto | types.MessageActionSuggestProfilePhoto)
         return _photo(chat_id, message.id, action.photo) if changed else None
     media = message.media
     if isinstance(media, types.MessageMediaPhoto):

@@ -9,8 +9,10 @@ from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
 from tobs.lab.content import CHANNEL_BASE, channel_mark, empty_message, is_empty_message, peer_of
+from tobs.lab.marks import PINNED
 from tobs.lab.peers import channel_of, marked_of
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
+from tobs.lab.selection import Wish
 from tobs.lab.takeout import within
 from tobs.lab.tl import vector
 
@@ -60,7 +62,8 @@ def get_channel_messages(call: Call) -> Result:
     history = _history(call, channel_mark(channel_of(call, call.request.channel)))
     if history is None:
         raise RpcFault("CHANNEL_INVALID")
-    return Reply(call.service.content.messages(history.get(_ids(call.request.id)), history, whole=True))
+    ids = [_id(call, given, history) for given in _given(call.request.id)]
+    return Reply(call.service.content.messages(history.get(ids), history, whole=True))
 
 
 @method(functions.messages.GetMessagesRequest)
@@ -72,13 +75,14 @@ def get_messages(call: Call) -> Result:
     users: set[int] = set()
     chats: set[int] = set()
     within_range = call.range
-    for number in _ids(call.request.id):
+    for given in _given(call.request.id):
+        number = given.id if isinstance(given, types.InputMessageID) else 0
         if within_range is not None and not within_range.min_id <= number <= within_range.max_id:
             found.append(empty_message(number))
             continue
         message = empty_message(number)
         for history in others:
-            part = history.get([number])
+            part = history.get([number or _id(call, given, history)])
             if not is_empty_message(part.messages[0]):
                 message = part.messages[0]
                 users |= part.user_ids
@@ -89,11 +93,25 @@ def get_messages(call: Call) -> Result:
     return Reply((head, vector(found), vector(()), service.content.chats(chats), service.content.users(users)))
 
 
-def _ids(given: Sequence[Any]) -> list[int]:
-    if len(given) > MAX_IDS:
+def _given(ids: Sequence[Any]) -> Sequence[Any]:
+    if len(ids) > MAX_IDS:
         raise RpcFault("MESSAGE_IDS_TOO_MANY")
-    # Replies and pinned messages could be asked for too; nobody here has them, so they are as empty as id 0.
-    return [i.id if isinstance(i, types.InputMessageID) else 0 for i in given]
+    return ids
+
+
+def _id(call: Call, given: Any, history: History) -> int:
+    """The id of the message that is meant: by its own, as the pinned one, or as what another replies to; 0 for none."""
+    if isinstance(given, types.InputMessageID):
+        return int(given.id)
+    if isinstance(given, types.InputMessagePinned):
+        places = call.service.selections.positions(history, Wish(marks=PINNED))
+        return history.id_at(places[0]) if places else 0
+    place = history.position(given.id) if isinstance(given, types.InputMessageReplyTo) else None
+    if place is None:
+        return 0
+    header = BinaryReader(history.at([place]).messages[0]).tgread_object().reply_to
+    here = isinstance(header, types.MessageReplyHeader) and header.reply_to_peer_id is None
+    return int(header.reply_to_msg_id or 0) if here else 0
 
 
 def dialog_of(call: Call, mark: int) -> tuple[bytes, Slice]:
@@ -176,3 +194,16 @@ def get_peer_dialogs(call: Call) -> Result:
     head = struct.pack("<I", types.messages.PeerDialogs.CONSTRUCTOR_ID)
     rows = _dialogs(call, [mark for mark in marked if mark in world.histories])
     return Reply((head, *rows, bytes(call.service.feed.state())))
+
+
+@method(functions.messages.GetPinnedDialogsRequest)
+def get_pinned_dialogs(call: Call) -> Result:
+    """No dialog is pinned."""
+    head = struct.pack("<I", types.messages.PeerDialogs.CONSTRUCTOR_ID)
+    return Reply((head, *_dialogs(call, ()), bytes(call.service.feed.state())))
+
+
+@method(functions.messages.GetDialogFiltersRequest)
+def get_dialog_filters(_call: Call) -> Result:
+    """The account has no folders."""
+    return types.messages.DialogFilters([])

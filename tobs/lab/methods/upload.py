@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from telethon.tl import functions, types
 
+from tobs.lab.methods.photos import profile_photo
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
 from tobs.lab.tl import bytes_head, bytes_tail, vector
 
@@ -39,6 +40,8 @@ def check_range(offset: int, limit: int, *, precise: bool) -> None:
 
 def located(call: Call, location: Any) -> FileSpec:
     """The file behind an input location, if everything in it is right and it lies in this data centre."""
+    if isinstance(location, types.InputPeerPhotoFileLocation):
+        return _here(call, profile_photo(call, location))
     if not isinstance(location, types.InputDocumentFileLocation | types.InputPhotoFileLocation):
         raise RpcFault("LOCATION_INVALID")
     is_photo = isinstance(location, types.InputPhotoFileLocation)
@@ -53,6 +56,11 @@ def located(call: Call, location: Any) -> FileSpec:
             raise RpcFault("FILE_REFERENCE_INVALID")
         call.service.mishaps.counted["references"] += call.service.references.expire
         raise RpcFault("FILE_REFERENCE_EXPIRED")
+    return _here(call, spec)
+
+
+def _here(call: Call, spec: FileSpec) -> FileSpec:
+    """The file, if it lies in this data centre."""
     if spec.dc != call.dc:
         call.service.counters.migrations += 1
         raise RpcFault(f"FILE_MIGRATE_{spec.dc}", 303)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from telethon.tl import functions, types
 
 from tobs.lab.content import CHANNEL_BASE, peer_of
+from tobs.lab.marks import PINNED
 from tobs.lab.peers import user_of
 from tobs.lab.rpc import Call, Result, RpcFault, method
+from tobs.lab.selection import Wish
 from tobs.lab.tl import vector
 
 if TYPE_CHECKING:
@@ -30,10 +32,21 @@ def get_users(call: Call) -> Result:
 
 @method(functions.users.GetFullUserRequest)
 def get_full_user(call: Call) -> TLObject:
-    """What else there is to know about a user: nothing beyond the obligatory."""
+    """What else there is to know about a user: the present photo and what is pinned in the chat with them."""
+    world = call.service.world
     user_id = user_of(call, call.request.id)
-    full = types.UserFull(user_id, types.PeerSettings(), types.PeerNotifySettings(), 0)
-    return types.users.UserFull(full, [], [call.service.world.users[user_id]])
+    photos = world.ties.photos.get(user_id, ())
+    history = world.histories.get(user_id)
+    places = call.service.selections.positions(history, Wish(marks=PINNED)) if history is not None else ()
+    full = types.UserFull(
+        user_id,
+        types.PeerSettings(),
+        types.PeerNotifySettings(),
+        0,
+        profile_photo=photos[0] if photos else None,
+        pinned_msg_id=history.id_at(places[0]) if history is not None and places else None,
+    )
+    return types.users.UserFull(full, [], [world.users[user_id]])
 
 
 @method(functions.contacts.ResolveUsernameRequest)
