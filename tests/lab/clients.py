@@ -17,11 +17,12 @@ from pyrogram import raw
 from pyrogram.connection import Connection as PyrogramConnection
 from pyrogram.connection.transport import TCPAbridged
 from pyrogram.crypto import rsa as pyrogram_keys
+from pyrogram.enums import MessagesFilter
 from pyrogram.errors.rpc_error import RPCError as PyrogramRefusal
 from pyrogram.raw.core import TLObject
 from pyrogram.raw.functions.auth.log_out import LogOut
 from pyrogram.raw.functions.messages.get_history import GetHistory
-from telethon import TelegramClient, errors, functions
+from telethon import TelegramClient, errors, functions, types
 from telethon.crypto import rsa as telethon_keys
 from telethon.network import ConnectionTcpFull
 from telethon.sessions import StringSession
@@ -104,6 +105,23 @@ class Client(Protocol):
     async def download(self, chat: int, number: int) -> bytes:
         """The file of a message."""
 
+    async def members(self, chat: int) -> set[int]: ...
+
+    async def topics(self, chat: int) -> list[tuple[int, str]]:
+        """Id and title of a forum's topics, in the order of their coming."""
+
+    async def thread(self, chat: int, root: int) -> list[int]:
+        """The ids of the messages in a topic, or of the comments on a post, newest first."""
+
+    async def search(self, chat: int, query: str) -> list[int]:
+        """The ids of the messages that hold a word, newest first."""
+
+    async def pinned(self, chat: int) -> list[int]:
+        """The ids of the pinned messages, newest first."""
+
+    async def photos(self, user: int) -> int:
+        """The number of a user's profile photos."""
+
     async def log_out(self) -> None: ...
 
 
@@ -156,6 +174,27 @@ class _Telethon:
         data = await message.download_media(bytes)
         assert isinstance(data, bytes)
         return data
+
+    async def members(self, chat: int) -> set[int]:
+        return {member.id async for member in self._client.iter_participants(chat)}
+
+    async def topics(self, chat: int) -> list[tuple[int, str]]:
+        peer = await self._client.get_input_entity(chat)
+        found = await self._client(functions.messages.GetForumTopicsRequest(peer, None, 0, 0, 100))
+        return [(topic.id, topic.title) for topic in found.topics]
+
+    async def thread(self, chat: int, root: int) -> list[int]:
+        return [message.id async for message in self._client.iter_messages(chat, reply_to=root, wait_time=0)]
+
+    async def search(self, chat: int, query: str) -> list[int]:
+        return [message.id async for message in self._client.iter_messages(chat, search=query, wait_time=0)]
+
+    async def pinned(self, chat: int) -> list[int]:
+        only = types.InputMessagesFilterPinned
+        return [message.id async for message in self._client.iter_messages(chat, filter=only, wait_time=0)]
+
+    async def photos(self, user: int) -> int:
+        return len(await self._client.get_profile_photos(user))
 
     async def log_out(self) -> None:
         await self._client.log_out()
@@ -212,6 +251,25 @@ class _Kurigram:
     async def download(self, chat: int, number: int) -> bytes:
         message = await self._client.get_messages(chat, number)
         return bytes((await self._client.download_media(message, in_memory=True)).getbuffer())
+
+    async def members(self, chat: int) -> set[int]:
+        return {member.user.id async for member in self._client.get_chat_members(chat)}
+
+    async def topics(self, chat: int) -> list[tuple[int, str]]:
+        return [(topic.id, topic.title) async for topic in self._client.get_forum_topics(chat)]
+
+    async def thread(self, chat: int, root: int) -> list[int]:
+        return [message.id async for message in self._client.get_discussion_replies(chat, root)]
+
+    async def search(self, chat: int, query: str) -> list[int]:
+        return [message.id async for message in self._client.search_messages(chat, query)]
+
+    async def pinned(self, chat: int) -> list[int]:
+        only = MessagesFilter.PINNED
+        return [message.id async for message in self._client.search_messages(chat, filter=only)]
+
+    async def photos(self, user: int) -> int:
+        return len([photo async for photo in self._client.get_chat_photos(user)])
 
     async def log_out(self) -> None:
         await self._client.invoke(LogOut())
