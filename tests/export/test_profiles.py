@@ -61,7 +61,10 @@ async def test_a_small_chat_is_exported_completely_under_every_profile(tmp_path:
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_every_profile_is_exported_completely(tmp_path: Path, profile: str, arm: str) -> None:
     counters = await exported(build(load(f"profile_{profile}")), tmp_path, arm)
-    assert bool(counters["faults"]) == (profile in {"multi_dc", "flood_prone", "flaky"})
+    if profile == "loopback":
+        assert not counters["faults"]
+    elif profile != "home_broadband":  # whose faults are too rare for so few requests
+        assert counters["faults"]
 
 
 def with_network(**changes: Any) -> World:

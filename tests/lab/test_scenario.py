@@ -93,6 +93,7 @@ MISTAKES = [
     ("messages = 50", "messages = 4", "dataset.messages", "at least 5"),
     ("messages = 50", "mesages = 50\nmessages = 50", "dataset.mesages", "allowed here is"),
     ("messages = 50", 'messages = 50\nkind = "group"', "dataset.kind", '"megagroup" or "broadcast"'),
+    ("side_messages = 0", 'side_messages = 3\nkind = "private"', "dataset.side_messages", "0 where"),
     ("messages = 50", "messages = 50\nrich = 1.5", "dataset.rich", "from 0 to 1"),
     ("messages = 50", "messages = 50\nrich = nan", "dataset.rich", "from 0 to 1"),
     ("messages = 50", 'messages = 50\ntitle = " "', "dataset.title", "not empty"),

@@ -493,3 +493,14 @@ def test_ids_hashes_and_references_are_all_different() -> None:
     assert len({spec.file_reference for spec in specs}) == len(specs)
     assert not set(world.users) & set(world.chats)
     assert world.file(1) is None
+
+
+def test_a_private_chat_may_stand_in_for_the_channel() -> None:
+    private = build(load("text_flood", scale=0.01))
+    (history,) = private.histories.values()
+    assert (history.kind, history.count) == ("user", 80)
+    assert private.usernames["tobs_text_flood"] == history.peer_id
+    assert not any(getattr(chat, "username", None) == "tobs_text_flood" for chat in private.chats.values())
+    messages = [BinaryReader(data).tgread_object() for data in history.serialized()]
+    assert all(message.peer_id == types.PeerUser(history.peer_id) for message in messages)
+    assert {bool(message.out) for message in messages} == {False, True}

@@ -94,7 +94,7 @@ class Chats:
         """The TL chats that exist in this world."""
         cast, dataset = self._cast, self._scenario.dataset
         there = (
-            (cast.channel, 1),
+            (cast.channel, dataset.kind != "private"),
             (cast.origin, 1),
             (cast.group, dataset.side_messages),
             (cast.former, dataset.migrated),
@@ -162,13 +162,16 @@ class Chats:
         )
 
     def _plan_channel(self) -> _Channel:
-        """The main channel, to be written once, and its discussion where it has one."""
+        """The main channel or private chat, to be written once, and its discussion where it has one."""
         dataset, cast, seed = self._scenario.dataset, self._cast, self._scenario.seed
         draws = Draws(seed, "channel")
         posts = arrange(dataset, self._postings, draws)
         ids = draw_ids(dataset.messages, dataset.gaps, draws)
-        scene = BROADCAST if dataset.kind == "broadcast" else MEGAGROUP
-        author = self._author(types.PeerChannel(cast.channel.id), scene, cast.people, draws)
+        if dataset.kind == "private":
+            author = self._author(types.PeerUser(cast.people[1].id), USER, cast.people[:2], draws)
+        else:
+            scene = BROADCAST if dataset.kind == "broadcast" else MEGAGROUP
+            author = self._author(types.PeerChannel(cast.channel.id), scene, cast.people, draws)
         discussion = None
         if dataset.comments:
             services = author.services(len(ids), posts)

@@ -39,7 +39,8 @@ class Files:
 class Dataset:
     """The content, `[dataset]`. Shares are 0 to 1.
 
-    TOML keys: `kind`: "megagroup" (messages have senders) or "broadcast" (posts of the channel with views);
+    TOML keys: `kind`: "megagroup" (messages have senders), "broadcast" (posts of the channel with views) or
+    "private" (in place of the channel a chat with one user, whose `username` it is; it has no `side_messages`);
     `title`, `username` of the channel; `messages`: all messages of the channel, those with files included;
     `users` who write in it; `side_messages`: messages in each of two further chats, a private one and a basic
     group (0: neither exists). More chats, none by default: `saved_messages`: messages in the chat with oneself;
@@ -219,7 +220,7 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
     topics = table.whole("topics", 0, low=0, high=10_000)
     topic_messages = table.whole("topic_messages", 20 * topics, low=TOPIC_OVERHEAD * topics, high=1_000_000)
     dataset = Dataset(
-        kind=table.word("kind", "megagroup", of=("megagroup", "broadcast")),
+        kind=table.word("kind", "megagroup", of=("megagroup", "broadcast", "private")),
         title=table.word("title", "TOBS Lab"),
         username=table.word("username", "tobs_lab"),
         messages=messages,
@@ -251,6 +252,8 @@ def read_dataset(table: Table, *, home: int, centres: tuple[int, ...]) -> Datase
     table.finish()
     if dataset.migrated == 1:
         raise table.fail("migrated", "0 or a whole number from 2: each half begins, and one of them ends")
+    if dataset.kind == "private" and dataset.side_messages:
+        raise table.fail("side_messages", '0 where the kind is "private"')
     if dataset.comments and dataset.kind != "broadcast":
         raise table.fail("comments", '0 unless the kind is "broadcast"')
     if dataset.messages <= dataset.file_messages:

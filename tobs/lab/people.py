@@ -53,7 +53,6 @@ def draw_cast(dataset: Dataset, seed: int, start: int) -> Cast:
     people = []
     for number in range(dataset.users + 1):
         name = FIRST_NAMES[(number - 1) % len(FIRST_NAMES)] if number else "Archie"
-        known = 0 < number <= len(USERNAMES)
         people.append(
             types.User(
                 id=first + number * 97 + draws.below(97),
@@ -62,7 +61,7 @@ def draw_cast(dataset: Dataset, seed: int, start: int) -> Cast:
                 access_hash=draws.signed64(),
                 first_name=name,
                 last_name=draws.pick(LAST_NAMES) if draws.chance(0.7) else None,
-                username="archie_lab" if number == 0 else f"{USERNAMES[number - 1]}_lab" if known else None,
+                username=_username(dataset, number),
                 phone=PHONE if number == 0 else None,
                 status=types.UserStatusOffline(start),
             )
@@ -79,7 +78,7 @@ def draw_cast(dataset: Dataset, seed: int, start: int) -> Cast:
         has_link=True if dataset.comments else None,
         signatures=True if broadcast and dataset.kind_share else None,
         access_hash=draws.signed64(),
-        username=dataset.username,
+        username=None if dataset.kind == "private" else dataset.username,
         participants_count=len(people),
     )
     origin = types.Channel(
@@ -101,6 +100,15 @@ def draw_cast(dataset: Dataset, seed: int, start: int) -> Cast:
         version=1,
     )
     return Cast(people[0], people, channel, group, origin, *_more(dataset, seed, start, base, first))
+
+
+def _username(dataset: Dataset, number: int) -> str | None:
+    """The username of the account (0) and of everybody else by number; the first of these has the private chat."""
+    if number == 0:
+        return "archie_lab"
+    if number == 1 and dataset.kind == "private":
+        return dataset.username
+    return f"{USERNAMES[number - 1]}_lab" if number <= len(USERNAMES) else None
 
 
 def _more(dataset: Dataset, seed: int, start: int, base: int, first: int) -> tuple[Any, Any, Any, Any, Any]:
