@@ -17,16 +17,17 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from telethon import TelegramClient
-from telethon.crypto import rsa
 from telethon.network import ConnectionTcpAbridged, ConnectionTcpFull
-from telethon.sessions import StringSession
 from telethon.tl import functions, types
 
+from raw_client import connect
 from tobs.lab.child import Child, spawned
 from tobs.lab.world import KEPT_FROM
+
+if TYPE_CHECKING:
+    from telethon import TelegramClient
 
 SCENARIO = """
 name = "bench_lab"
@@ -57,22 +58,6 @@ PART = 512 * 1024
 def server_cpu(lab: Child) -> float:
     """CPU seconds the lab's process used so far."""
     return float(lab.counters()["cpu_seconds"])
-
-
-async def connect(lab: Child, connection: Any) -> TelegramClient:
-    """A plain client, logged in by the server file."""
-    server = lab.server
-    rsa.add_key(server["public_key"], old=False)
-    TelegramClient._config = None  # noqa: SLF001  kept for the whole class, but of another lab
-    client = TelegramClient(
-        StringSession(server["session"]),
-        server["api_id"],
-        server["api_hash"],
-        connection=connection,
-        receive_updates=False,
-    )
-    await client.connect()
-    return client
 
 
 async def history(client: TelegramClient, lab: Child, in_flight: int) -> dict[str, float]:

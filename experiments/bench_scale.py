@@ -17,15 +17,15 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from telethon import TelegramClient
-from telethon.crypto import rsa
-from telethon.network import ConnectionTcpFull
-from telethon.sessions import StringSession
 from telethon.tl import functions, types
 
+from raw_client import connect
 from tobs.lab.child import Child, spawned
+
+if TYPE_CHECKING:
+    from telethon import TelegramClient
 
 PAGE = 100
 PART = 512 * 1024
@@ -38,22 +38,6 @@ def memory(lab: Child) -> dict[str, float]:
     return {
         name: round(int(lines[key].split()[0]) * 1024 / 1e6, 1) for name, key in (("now", "VmRSS"), ("peak", "VmHWM"))
     }
-
-
-async def connect(lab: Child) -> TelegramClient:
-    """A plain client, logged in by the server file."""
-    server = lab.server
-    rsa.add_key(server["public_key"], old=False)
-    TelegramClient._config = None  # noqa: SLF001  kept for the whole class, but of another lab
-    client = TelegramClient(
-        StringSession(server["session"]),
-        server["api_id"],
-        server["api_hash"],
-        connection=ConnectionTcpFull,
-        receive_updates=False,
-    )
-    await client.connect()
-    return client
 
 
 def place_of(file: Any, location: Any, size: str) -> Any:

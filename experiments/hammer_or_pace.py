@@ -17,17 +17,18 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from telethon import TelegramClient
-from telethon.crypto import rsa
 from telethon.errors import FloodError
 from telethon.network import ConnectionTcpAbridged
-from telethon.sessions import StringSession
 from telethon.tl import functions, types
 
+from raw_client import connect
 from tobs.lab.child import Child, spawned
 from tobs.lab.scenario import Bucket, load
+
+if TYPE_CHECKING:
+    from telethon import TelegramClient
 
 SCENARIO = """
 name = "hammer_or_pace"
@@ -50,22 +51,6 @@ BELOW = 0.97
 
 PART = 4096
 Ask = Callable[[int], Awaitable[Any]]
-
-
-async def connect(lab: Child) -> TelegramClient:
-    """A plain client, logged in by the server file, that leaves waits to us."""
-    server = lab.server
-    rsa.add_key(server["public_key"], old=False)
-    TelegramClient._config = None  # noqa: SLF001  kept for the whole class, but of another lab
-    client = TelegramClient(
-        StringSession(server["session"]),
-        server["api_id"],
-        server["api_hash"],
-        connection=ConnectionTcpAbridged,
-        receive_updates=False,
-    )
-    await client.connect()
-    return client
 
 
 async def asking(client: TelegramClient, lab: Child, kind: str) -> Ask:
@@ -137,7 +122,7 @@ async def run(scenario: Path, folder: Path, kind: str, how: str, seconds: float,
     bucket: Bucket = getattr(load(scenario).limits, kind)
     wanted = bucket.burst + round(seconds * bucket.refill)
     async with spawned(scenario, folder / f"{kind}_{how}") as lab:
-        connected = await connect(lab)
+        connected = await connect(lab, ConnectionTcpAbridged)
         client = Client(await asking(connected, lab, kind), wanted)
         lab.reset()
         work = client.paced(bucket) if how == "pacing" else client.rushed(heeds=how == "waiting")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.calibrate import RUNS, close
+from calibrate import RUNS, close
 from tests.experiment.scenarios import FIRST, defined
 from tests.export.labs import tobs
 from tobs.errors import TobsError, UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.soak import CLIENTS, is_flat, soak
+from soak import CLIENTS, is_flat, soak
 
 MB = 1_000_000
 

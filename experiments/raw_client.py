@@ -1,0 +1,29 @@
+"""A plain Telethon client of a lab, for measurements that ask for raw requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from telethon import TelegramClient
+from telethon.crypto import rsa
+from telethon.network import ConnectionTcpFull
+from telethon.sessions import StringSession
+
+if TYPE_CHECKING:
+    from tobs.lab.child import Child
+
+
+async def connect(lab: Child, connection: Any = ConnectionTcpFull) -> TelegramClient:
+    """A client that is logged in by the server file and asks for no updates."""
+    server = lab.server
+    rsa.add_key(server["public_key"], old=False)
+    TelegramClient._config = None  # noqa: SLF001  kept for the whole class, but of another lab
+    client = TelegramClient(
+        StringSession(server["session"]),
+        server["api_id"],
+        server["api_hash"],
+        connection=connection,
+        receive_updates=False,
+    )
+    await client.connect()
+    return client
