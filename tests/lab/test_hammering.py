@@ -7,8 +7,10 @@ would have been refilled), a few requests may come earlier; no profile has such 
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import assume, given
@@ -16,6 +18,9 @@ from hypothesis import strategies as st
 
 from tobs.lab.floods import FloodBucket, Pending
 from tobs.lab.scenario import Bucket, load, shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROFILES = [name for name in shipped("profiles") if load(f"profile_{name}").limits.history]
 ROUNDING = 1e-6
@@ -112,3 +117,19 @@ def test_in_every_profile_hammering_is_slower_than_pacing(profile: str, kind: st
 
 def test_all_profiles_but_the_free_one_have_buckets() -> None:
     assert PROFILES == ["flaky", "flood_prone", "home_broadband", "multi_dc"]
+
+
+def test_a_bucket_lets_go_of_answers_that_have_left() -> None:
+    """Each may hold a part of a file, so what is kept is what is on its way and no more."""
+    bucket = FloodBucket(Bucket(1_000, 10.0, (5, 5)), Random(1))
+
+    def answered(now: float) -> weakref.ref[Callable[[int], None]]:
+        def refuse(_: int) -> None:
+            """Nobody is refused here."""
+
+        bucket.take(now, now)
+        bucket.grant(now, Pending(now + 2.5, refuse))
+        return weakref.ref(refuse)
+
+    answers = [answered(float(number)) for number in range(500)]
+    assert [number for number, answer in enumerate(answers) if answer() is not None] == [497, 498, 499]

@@ -9,6 +9,7 @@ comes after so many bytes of files, whoever paces or not.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
@@ -115,7 +116,8 @@ class FloodBucket(Wait):
     _at: float | None = None
     _last: float = float("-inf")
     _doubled: int = 0
-    _pending: list[Pending] = field(default_factory=list)
+    _pending: list[tuple[float, int, Pending]] = field(default_factory=list)
+    _granted: int = 0
 
     def take(self, now: float, sent: float) -> int:
         """One request arrives at `now` that its client sent at `sent`: 0 when it may be served, else X."""
@@ -137,13 +139,17 @@ class FloodBucket(Wait):
         self._last = now
         self._tokens, self._at = max(1.0, self.limits.refill), self._until
         pending, self._pending = self._pending, []
-        for reply in pending:
-            if reply.leaves > now:
+        for leaves, _, reply in sorted(pending, key=lambda one: one[1]):
+            if leaves > now:
                 reply.refuse(wait)
         return wait
 
     def grant(self, now: float, pending: Pending) -> None:
-        """Tell the bucket of a reply to a granted request that leaves later than `now`."""
-        if len(self._pending) >= 2 * self.limits.burst:
-            self._pending = [p for p in self._pending if p.leaves > now]
-        self._pending.append(pending)
+        """Tell the bucket of a reply to a granted request that leaves later than `now`.
+
+        Replies that have left are let go of: each may hold a part of a file.
+        """
+        while self._pending and self._pending[0][0] <= now:
+            heappop(self._pending)
+        self._granted += 1
+        heappush(self._pending, (pending.leaves, self._granted, pending))
