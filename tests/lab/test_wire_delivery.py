@@ -8,7 +8,7 @@ import pytest
 from telethon.tl import functions, types
 from telethon.tl.core import RpcResult
 
-from tests.lab.fakes import FILES, FRIEND_ID, NEAR_FILE, connected, make_state, make_world, parse, running
+from tests.lab.fakes import FILES, FRIEND_ID, NEAR_FILE, connected, hang_up, make_state, make_world, parse, running
 from tests.lab.wires import FIRST, Wire, wired
 from tobs.lab import service, session
 from tobs.lab.dispatch import SMALL
@@ -257,3 +257,28 @@ async def test_too_many_ids_in_one_message_end_the_connection() -> None:
         await wire.read(types.Pong)
         wire.acknowledge(*range(1, 8193 * 4, 4))
         assert await wire.packet() == (-429).to_bytes(4, "little", signed=True)
+
+
+async def test_a_session_that_left_is_forgotten_when_nothing_it_knows_would_be_accepted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running() as lab, wired(lab) as gone, wired(lab) as still_there:
+        for wire in (gone, still_there):
+            (asked_for,) = wire.send(bytes(FIRST))
+            await wire.result(asked_for)
+        sessions = lab._service.sessions
+        first, second = sessions.values()
+        connection = first.connection
+        assert connection is not None
+        await hang_up(gone.writer)
+        await connection.closed
+        later = time.time() + service.FORGOTTEN_AFTER
+        monkeypatch.setattr("tobs.lab.service.time.time", lambda: later - 1)
+        lab._service.session(first.client, 1)
+        assert {first, second} <= {*sessions.values()}
+        monkeypatch.setattr("tobs.lab.service.time.time", lambda: later + 1)
+        lab._service.session(first.client, 2)
+        assert first not in sessions.values()
+        assert second in sessions.values()
+        assert first.ended
+        monkeypatch.undo()

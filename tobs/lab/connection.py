@@ -243,7 +243,7 @@ class Connection(asyncio.Protocol):
     def attach(self, session: Session) -> None:
         """Speak for a session from now on; when it lost its last connection, send what it did not get there."""
         is_back = session.connection is None
-        session.connection = self
+        session.connection, session.left = self, math.inf
         self._sessions.add(session)
         if is_back:
             shared = self.service.shared_link(session.holder)
@@ -254,7 +254,7 @@ class Connection(asyncio.Protocol):
         """Hand what was not sent to the sessions, which may come back on another connection; forget the rest."""
         for session in self._sessions:
             if session.connection is self:
-                session.connection = None
+                session.connection, session.left = None, time.time()
         self._sessions.clear()
         self._inbox.clear()
         self._leaving.clear()

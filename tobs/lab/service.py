@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from tobs.lab.outgoing import Outgoing
 from tobs.lab.references import References
 from tobs.lab.salts import Salts
 from tobs.lab.selection import Selections
-from tobs.lab.session import Held, Session
+from tobs.lab.session import TOO_OLD, Held, Session
 from tobs.lab.takeout import Takeouts
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     from tobs.lab.world import World
 
 MAX_SESSIONS = 4096
+FORGOTTEN_AFTER = TOO_OLD + 30.0
+"""Seconds after which a session without a connection is forgotten: no message that it knows would be accepted again."""
+
+LOOKED_AT = 8
+"""Sessions that were silent longest, of which those that may be forgotten are, whenever one is made."""
+
 MOST_HELD_BYTES = 64 << 20
 """Bytes of unacknowledged answers in all sessions; past it, those that were silent longest lose theirs."""
 
@@ -115,6 +122,10 @@ class Service:
         if found is not None:
             self.sessions.move_to_end(key)
             return found, False
+        silent = time.time() - FORGOTTEN_AFTER
+        for old in list(islice(self.sessions, LOOKED_AT)):
+            if self.sessions[old].left < silent:
+                self.sessions.pop(old).end()
         made = self.sessions[key] = Session(client, session_id, self.held)
         if len(self.sessions) > MAX_SESSIONS:
             self.sessions.popitem(last=False)[1].end()

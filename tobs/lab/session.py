@@ -6,6 +6,7 @@ https://core.telegram.org/mtproto/service_messages_about_messages.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -41,8 +42,9 @@ class Held:
 
 
 class Session:
-    """One session of one key. `connection` is the one it spoke on last, None when that is closed.
+    """One session of one key.
 
+    `connection` is the one it spoke on last, None when that is closed, as it was at `left` (Unix time; else infinite).
     `listens`: it hears of updates, since something was asked on it that did not decline them.
     """
 
@@ -60,6 +62,7 @@ class Session:
         "ended",
         "held",
         "id",
+        "left",
         "listens",
         "sequence",
     )
@@ -70,6 +73,7 @@ class Session:
         self.sequence = 0
         self.announced = self.ended = self.listens = False
         self.connection: Connection | None = None
+        self.left = math.inf
         self.held = 0
         self._held = held
         self._seen: dict[int, int] = {}
