@@ -155,6 +155,23 @@ async def test_ranges_divide_private_chats_and_show_a_channel_in_the_last() -> N
         assert [type(message) for message in page.messages] == [types.MessageEmpty, types.Message]
 
 
+async def test_a_search_finds_what_lies_in_its_range() -> None:
+    empty = types.InputMessagesFilterEmpty()
+
+    def searched(peer: Any) -> Any:
+        return functions.messages.SearchRequest(peer, "message", empty, None, None, 0, 0, 100, 0, 0, 0)
+
+    async with running(world_with(Takeout(ranges=2))) as lab, connected(lab) as client:
+        number = (await client(BEGIN)).id
+        parts = await client(inside(number, functions.messages.GetSplitRangesRequest()))
+        pages = [await client(inside(number, ranged(part, searched(FRIEND)))) for part in parts]
+        assert [[message.id for message in page.messages] for page in pages] == [[3, 1], [5]]
+        whole = await client(searched(FRIEND))
+        assert [message.id for message in whole.messages] == [5, 3, 1]
+        channel = [await client(inside(number, ranged(part, searched(PEER)))) for part in parts]
+        assert [page.count for page in channel] == [0, lab.world.histories[CHANNEL].count]
+
+
 def history_of(ids: list[int]) -> History:
     peer = types.PeerUser(FRIEND_ID)
     messages = [types.Message(id=number, peer_id=peer, date=None, message=str(number)) for number in ids]

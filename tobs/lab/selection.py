@@ -36,7 +36,7 @@ class Wish:
 
     `marks`: any of these bits (`tobs.lab.marks`); `thread`: its root; `text`: part of the message's text, whatever
     its case; `sender` and `saved_peer`: marked ids; dates (Unix) strictly between `after` and `before`; `missed`: a
-    call that nobody took.
+    call that nobody took; `ids`: the first id, and the one behind the last.
     """
 
     marks: int = 0
@@ -47,6 +47,7 @@ class Wish:
     after: int = 0
     before: int = 0
     missed: bool = False
+    ids: tuple[int, int] | None = None
 
 
 class Selections:
@@ -112,6 +113,11 @@ def _find(history: History, wish: Wish) -> Sequence[int]:
         low = bisect_left(dates, 1 - wish.before, key=lambda date: -date)
     if wish.after:
         high = bisect_left(dates, -wish.after, key=lambda date: -date)
+    if wish.ids is not None:
+        first, behind = wish.ids
+        every = range(history.count)
+        low = max(low, bisect_left(every, 1 - behind, key=lambda place: -history.id_at(place)))
+        high = min(high, bisect_left(every, 1 - first, key=lambda place: -history.id_at(place)))
     places: Iterable[int] = range(low, max(low, high))
     if wish.marks:
         marks = history.marks

@@ -85,15 +85,24 @@ def split(world: World, parts: int) -> list[types.MessageRange]:
     return [types.MessageRange(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
+def reach(history: History, part: Any) -> tuple[int, int]:
+    """The first id of a chat that lies in a `MessageRange`, and the one behind the last.
+
+    A channel is whole in the last range and empty in the others.
+    """
+    if history.kind == "channel":
+        return (1, LAST_ID) if part.max_id == LAST_ID else (1, 1)
+    return max(part.min_id, 1), min(part.max_id + 1, LAST_ID)
+
+
 def within(history: History, part: Any, where: tuple[int, int, int, int, int, int]) -> Slice:
     """`history.slice(*where)` where only the messages in the `MessageRange` exist.
 
-    All offsets and counts are those of the range's own messages. A channel is whole in the last range and empty in
-    the others.
+    All offsets and counts are those of the range's own messages.
     """
+    bottom, top = reach(history, part)
     if history.kind == "channel":
-        return history.slice(*where) if part.max_id == LAST_ID else Slice([], set(), set(), 0, 0)
-    top, bottom = min(part.max_id + 1, LAST_ID), max(part.min_id, 1)
+        return history.slice(*where) if bottom < top else Slice([], set(), set(), 0, 0)
 
     def newer(offset_id: int, offset_date: int = 0) -> int:
         return history.slice(offset_id, offset_date, 0, 1).offset_id_offset

@@ -11,6 +11,7 @@ from tobs.lab import marks
 from tobs.lab.peers import bare_of, history_of, marked_of, seconds
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
 from tobs.lab.selection import MYSELF, Wish
+from tobs.lab.takeout import reach
 from tobs.lab.tl import vector
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def search(call: Call) -> Result:
         saved_peer=_peer(call, request.saved_peer_id),
         after=seconds(request.min_date),
         before=seconds(request.max_date),
+        ids=None if call.range is None else reach(history, call.range),
     )
     part = service.selections.slice(
         history,
