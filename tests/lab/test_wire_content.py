@@ -225,3 +225,10 @@ async def test_hashes_are_those_of_the_blocks() -> None:
         assert [(h.offset, h.limit) for h in hashes] == [(0, 131_072), (131_072, 131_072), (262_144, 37_856)]
         assert all(h.hash == sha256(spec.read(h.offset, h.limit)).digest() for h in hashes)
         assert await client(functions.upload.GetFileHashesRequest(document(NEAR_FILE), spec.size + 131_072)) == []
+
+
+async def test_sets_of_stickers_and_custom_emoji_are_gone() -> None:
+    async with running() as lab, connected(lab) as client:
+        with pytest.raises(errors.StickersetInvalidError):
+            await client(functions.messages.GetStickerSetRequest(types.InputStickerSetShortName("cats"), 0))
+        assert await client(functions.messages.GetCustomEmojiDocumentsRequest([5_000, 5_001])) == []
