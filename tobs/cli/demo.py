@@ -70,7 +70,7 @@ def demo(
         if not as_json:
             typer.echo(text, err=True)
 
-    say("Building the lab's channel (the first time makes its media) …")
+    say("Building the lab's channel …")
     scenario = load(SCENARIO)
     world = build(scenario)
     chat = max(world.histories.values(), key=lambda history: history.count).peer_id

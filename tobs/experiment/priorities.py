@@ -67,7 +67,7 @@ class Row:
 def folders() -> list[Path]:
     """Where records lie: with the package, and in a checkout."""
     package = Path(str(resources.files("tobs")))
-    places = (package / "experiment" / "promises", package.parent / "experiments" / "results" / "promises")
+    places = (package / "experiment" / "records", package.parent / "experiments" / "results" / "promises")
     return [place for place in places if place.is_dir()]
 
 
