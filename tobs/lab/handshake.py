@@ -186,12 +186,9 @@ class Handshake:
         g_b = _number(inner.g_b)
         if not _SAFE <= g_b <= DH_PRIME - _SAFE:
             return self._verdict(types.DhGenFail, 3, bytes(8)), None
-        raw = pow(g_b, self._secret, DH_PRIME).to_bytes(256, "big")
-        key = AuthKey.of(raw)
-        if raw[0] == 0:
-            # Clients disagree on whether a shorter product is padded (Telethon does not), and a session
-            # string cannot hold one that is not: asking again is legal and suits all of them.
-            return self._verdict(types.DhGenRetry, 2, key.aux_hash), None
+        # One key in 256 begins with a zero, which belongs to it. Telethon leaves it out, finds that the hash does not
+        # fit, and begins again by itself; kurigram would not understand to be asked for another one.
+        key = AuthKey.of(pow(g_b, self._secret, DH_PRIME).to_bytes(256, "big"))
         salt = bytes(a ^ b for a, b in zip(self._new_nonce[:8], _nonce(self._server_nonce)[:8], strict=True))
         reply = self._verdict(types.DhGenOk, 1, key.aux_hash)
         self._server_nonce, self._new_nonce = 0, b""
