@@ -1,6 +1,6 @@
 """The one door that plugins import."""
 
-from tobs.errors import ArchiveError, ConnectError, LostError, RpcError, TobsError, UsageError
+from tobs.errors import ArchiveError, ConnectError, KeyUnknownError, LostError, RpcError, TobsError, UsageError
 from tobs.hookspecs import hook
 from tobs.knobs import Knob, Value
 from tobs.manifest import Expectation, Manifest
@@ -65,6 +65,7 @@ __all__ = [
     "Flow",
     "Invoke",
     "InvokeBand",
+    "KeyUnknownError",
     "Knob",
     "Lanes",
     "LostError",

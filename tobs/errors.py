@@ -35,6 +35,10 @@ class ConnectError(TobsError):
     """No usable connection: server away, wrong key, session unknown or logged out."""
 
 
+class KeyUnknownError(ConnectError):
+    """The server does not know the auth key that was used, or its authorization is gone."""
+
+
 class LostError(TobsError):
     """One attempt got no answer: connection lost, deadline passed. Trying again may help."""
 

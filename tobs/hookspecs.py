@@ -68,11 +68,19 @@ class Hooks:
 
     @spec
     def tobs_submit(self, ctx: Context) -> Callable[[Submit], Submit]:  # type: ignore[empty-body]
-        """Layer: accept references before they are finished; whoever does so works them off in a lifespan."""
+        """Layer: accept references before they are finished; whoever does so works them off in a lifespan.
+
+        Such a layer is an object with an async method `drain`, see `tobs.ports.Submit`.
+        """
 
     @spec
-    def tobs_agenda(self, ctx: Context, work: Callable[[MediaRef], Awaitable[None]]) -> Agenda:  # type: ignore[empty-body]
-        """Slot: order files and decide how many move at once; `work` brings one file in and settles it."""
+    def tobs_agenda(  # type: ignore[empty-body]
+        self, ctx: Context, work: Callable[[MediaRef], Awaitable[None]], lanes: Lanes
+    ) -> Agenda:
+        """Slot: order files and decide how many move at once.
+
+        `work` brings one file in and settles it; `lanes` says which data centre is served next.
+        """
 
     @spec
     def tobs_lanes(self, ctx: Context) -> Lanes:  # type: ignore[empty-body]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -224,8 +224,17 @@ class Sender(Protocol):
     dc: int
     closed: bool
 
+    @property
+    def auth_key(self) -> bytes:
+        """The key that this connection speaks with, 256 bytes: a secret."""
+        ...
+
     async def send(self, request: Any) -> Any:
         """Send one request. Raises `RpcError` for a refusal, `LostError` when no answer can come."""
+        ...
+
+    async def ping(self) -> None:
+        """Ask for a sign of life. Raises `LostError` when none can come."""
         ...
 
     async def close(self) -> None:
@@ -234,9 +243,13 @@ class Sender(Protocol):
 
 
 class Dial(Protocol):
-    """Opens one authorized sender: key, handshake, export and import of the authorization. Layers."""
+    """Opens one authorized sender: key, handshake, export and import of the authorization. Layers.
 
-    async def __call__(self, dc: int | None) -> Sender: ...
+    `key` is an auth key that was agreed on with this data centre earlier, its authorization included; without one, core
+    takes the one it has, or makes it. Raises `KeyUnknownError` if the server does not take a key that was given.
+    """
+
+    async def __call__(self, dc: int | None, key: bytes | None = None) -> Sender: ...
 
 
 class Pool(Protocol):
@@ -248,6 +261,10 @@ class Pool(Protocol):
 
     async def warm(self, dc: int, senders: int) -> None:
         """Open senders ahead of their first request."""
+        ...
+
+    def room(self, dc: int) -> int:
+        """Media requests that may be in flight to `dc` just now, at least 1: what is worth having ready."""
         ...
 
     def part_size(self, dc: int, size: int) -> int:
@@ -264,7 +281,7 @@ class Pool(Protocol):
 
 
 class Lanes(Protocol):
-    """Which data centre is asked for a file. Slot."""
+    """Which data centre is asked for a file, and which is served next. Slot."""
 
     def lane(self, ref: MediaRef) -> int | None:
         """The data centre to ask; None is home."""
@@ -276,6 +293,13 @@ class Lanes(Protocol):
 
     def expect(self, dc: int, size: int) -> None:
         """`size` bytes will be wanted from `dc`."""
+        ...
+
+    def first(self, left: Mapping[int, int]) -> int:
+        """The data centre, of those in `left`, whose file comes next.
+
+        `left` is bytes that wait by data centre, never empty, in the order in which the first file of each came.
+        """
         ...
 
 
@@ -328,9 +352,20 @@ class Runner(Protocol):
 
 
 class Submit(Protocol):
-    """Hands over a batch's media and awaits their *acceptance*. Layers."""
+    """Hands over a batch's media and awaits their *acceptance*. Layers.
+
+    A layer that accepts before the one below does is an object with an async method `drain`, too: called when all
+    histories are in, it returns when everything accepted was handed on, and from then on the layer waits as well.
+    """
 
     async def __call__(self, refs: Sequence[MediaRef]) -> None: ...
+
+
+@runtime_checkable
+class Drains(Protocol):
+    """A layer of Submit that accepts early; see there."""
+
+    async def drain(self) -> None: ...
 
 
 class Agenda(Protocol):
@@ -470,8 +505,17 @@ class Context(Protocol):
         """Values of the core's own knobs, by name."""
         ...
 
+    @property
+    def home(self) -> int:
+        """The account's home data centre."""
+        ...
+
     def state(self, scope: str) -> State:
         """What this plugin keeps for the `account`, the `archive` or the `user`."""
+        ...
+
+    async def invoke(self, call: Call) -> Any:
+        """Send a request through all of its layers, retries and waits included."""
         ...
 
     async def page(self, chat: Chat, within: Range, *, skip: int = 0) -> Page:

@@ -63,6 +63,13 @@ class FakeSender:
             raise LostError("closed")
         return request
 
+    @property
+    def auth_key(self) -> bytes:
+        return bytes([self.dc]) * 256
+
+    async def ping(self) -> None:
+        await self.send("ping")
+
     async def close(self) -> None:
         self.closed = True
 
@@ -76,7 +83,7 @@ class Dialler:
     asked: list[int | None] = field(default_factory=list)
     opened: list[FakeSender] = field(default_factory=list)
 
-    async def __call__(self, dc: int | None) -> FakeSender:
+    async def __call__(self, dc: int | None, key: bytes | None = None) -> FakeSender:  # noqa: ARG002 - the port
         self.asked.append(dc)
         await asyncio.sleep(0)
         if self.hold is not None:

@@ -1,4 +1,4 @@
-"""One chat's export: gaps and edits are read, doubts are settled, pending files are worked off."""
+"""The export of chats: gaps and edits are read, doubts are settled, pending files are worked off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine.fakes import CHAT, FakeBooks, FakeMessage, HistoryServer, batch_of, ref
 from tobs.engine.budget import ByteBudget
-from tobs.engine.export import REREAD, Wish, export_chat
+from tobs.engine.export import REREAD, Wish, export_chats
 from tobs.engine.graph import whole_spans
 from tobs.engine.runner import run_in_turn
 from tobs.engine.source import SequentialSource
@@ -57,6 +57,7 @@ class FakeGraph:
         self.ranges, self.runner, self.normalise = whole_spans, run_in_turn, batch_of
         self.write = self.books
         self.agenda = FakeAgenda()
+        self.drains: list[FakeAgenda] = [FakeAgenda()]
         self.store = SimpleNamespace(failed=set())
 
     async def submit(self, refs: Sequence[MediaRef]) -> None:
@@ -72,7 +73,7 @@ def world(count: int, **changes: Any) -> tuple[HistoryServer, FakeBooks, FakeGra
 
 async def export(graph: Any, books: FakeBooks, wish: Wish | None = None, needs: list[int] | None = None) -> list[str]:
     needs = [] if needs is None else needs
-    return await export_chat(CHAT, graph, books, wish or Wish(), needs.append)
+    return await export_chats([CHAT], graph, books, wish or Wish(), needs.append)
 
 
 async def test_a_first_export_reads_everything_once() -> None:
@@ -208,10 +209,47 @@ async def test_no_room_stops_before_the_first_file_with_messages_kept() -> None:
         raise ArchiveError("no space")
 
     with pytest.raises(ArchiveError):
-        await export_chat(CHAT, graph, books, Wish(), none)  # type: ignore[arg-type]
+        await export_chats([CHAT], graph, books, Wish(), none)  # type: ignore[arg-type]
     assert graph.submitted == []
     assert books.kept == {1}
     assert [one.file_id for one in books.pending(CHAT.id)] == [1]
+
+
+async def test_all_histories_come_before_what_was_left_of_any() -> None:
+    """And every layer that accepts early is drained before the agenda, before and after that."""
+    server, books, graph = world(0)
+    server.messages = [FakeMessage(1, (ref(1, message_id=1),))]
+    seen: list[str] = []
+
+    async def runner(chat: Chat, ranges: Any, flow: Any) -> None:
+        seen.append(f"history {chat.id}")
+        await run_in_turn(chat, ranges, flow)
+
+    class Watched(FakeAgenda):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def drain(self) -> None:
+            seen.append(f"{self.name} drained")
+
+    async def early(refs: Sequence[MediaRef]) -> None:
+        seen.append(f"submitted {[one.file_id for one in refs]}")
+
+    graph.runner, graph.drains, graph.agenda = runner, [Watched("layer")], Watched("agenda")
+    graph.submit = early  # type: ignore[method-assign]
+    await export_chats([CHAT, CHAT], graph, books, Wish(), lambda _: None)  # type: ignore[arg-type]
+    drained = ["layer drained", "agenda drained"]
+    read, left = [f"history {CHAT.id}", "submitted [1]", f"history {CHAT.id}"], ["submitted [1]"] * 2
+    assert seen == [*read, *drained, *left, *drained]
+
+
+async def test_without_history_only_what_is_pending_is_asked_for() -> None:
+    server, books, graph = world(0)
+    server.messages = [FakeMessage(1, (ref(1, message_id=1),))]
+    await export(graph, books, Wish(media=False))
+    asked = len(server.asked)
+    await export(graph, books, Wish(history=False))
+    assert (len(server.asked), graph.submitted) == (asked, [[1]])
 
 
 async def test_an_export_that_is_cancelled_anywhere_goes_on_where_it_stopped() -> None:

@@ -41,7 +41,7 @@ class FloodService:
     dialled: int = 0
     senders: list[FloodSender] = field(default_factory=list)
 
-    async def dial(self, dc: int | None, invoke: Any) -> FloodSender:  # noqa: ARG002 - the protocol
+    async def dial(self, dc: int | None, invoke: Any, key: bytes | None = None) -> FloodSender:  # noqa: ARG002 - the protocol
         self.dialled += 1
         await asyncio.sleep(0.3)
         sender = FloodSender(dc or self.home)

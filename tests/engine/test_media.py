@@ -14,7 +14,7 @@ from tobs.errors import LostError, RpcError
 from tobs.ports import Bytes, MediaRef, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 KB = 1024
 HALF = 512 * KB
@@ -120,11 +120,28 @@ async def test_the_agenda_accepts_what_is_finished() -> None:
     async def work(one: MediaRef) -> None:
         done.append(one.file_id)
 
-    agenda = SerialAgenda(work)
+    agenda = SerialAgenda(work, HomeLanes())
     await agenda.put([ref(3), ref(1), ref(2)])
     assert done == [3, 1, 2]
     await agenda.drain()
     assert done == [3, 1, 2]
+
+
+async def test_the_lanes_say_whose_file_comes_next() -> None:
+    done: list[int] = []
+    asked: list[dict[int, int]] = []
+
+    class MostLeft(HomeLanes):
+        def first(self, left: Mapping[int, int]) -> int:
+            asked.append(dict(left))
+            return max(left, key=left.__getitem__)
+
+    async def work(one: MediaRef) -> None:
+        done.append(one.file_id)
+
+    await SerialAgenda(work, MostLeft()).put([ref(1, 10, dc=2), ref(2, 40, dc=4), ref(3, 20, dc=4), ref(4, 25, dc=2)])
+    assert done == [2, 1, 4, 3]
+    assert asked == [{2: 35, 4: 60}, {2: 35, 4: 20}, {2: 25, 4: 20}, {4: 20}]
 
 
 async def test_what_stops_one_file_stops_those_behind_it() -> None:
@@ -135,7 +152,7 @@ async def test_what_stops_one_file_stops_those_behind_it() -> None:
 
     done: list[int] = []
     with pytest.raises(RuntimeError):
-        await SerialAgenda(work).put([ref(1), ref(2), ref(3)])
+        await SerialAgenda(work, HomeLanes()).put([ref(1), ref(2), ref(3)])
     assert done == [1]
 
 

@@ -252,6 +252,16 @@ async def test_warm_opens_ahead_within_the_ceiling() -> None:
     await pool.close()
 
 
+async def test_room_is_what_all_connections_take_and_shrinks_with_them() -> None:
+    dialler = Dialler(refuses=lambda held: ConnectionError("too many") if held >= 2 else None)
+    pool = CorePool(dialler, PoolLimits(connections=4, in_flight=3), HOME)
+    assert pool.room(4) == 12
+    await pool.warm(4, 2)
+    await pool.warm(4, 3)
+    assert pool.room(4) == 6
+    await pool.close()
+
+
 async def test_part_size_and_deadline_are_the_knobs() -> None:
     pool = CorePool(Dialler(), PoolLimits(part=65_536, deadline=12.0), HOME)
     assert pool.part_size(4, 10**9) == 65_536

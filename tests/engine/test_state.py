@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import stat
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from tobs.engine.state import FolderState, MemoryState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tobs.ports import State
 
 
@@ -36,6 +37,13 @@ def test_another_run_reads_it(tmp_path: Path) -> None:
     assert FolderState(tmp_path).get("pace") == {"rate": 1}
 
 
+def test_it_is_for_its_owners_eyes_only(tmp_path: Path) -> None:
+    state = FolderState(tmp_path / "state")
+    state.put("keys", {"4": "secret"})
+    assert stat.S_IMODE((tmp_path / "state" / "keys.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"7", b"null", b"\xff\xfe", b'{"rate": 1'])
 def test_a_damaged_file_is_nothing_kept(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "pace.json").write_bytes(damage)
@@ -57,11 +65,11 @@ def test_a_write_that_fails_leaves_the_old_value(
     state = FolderState(tmp_path)
     state.put("pace", {"rate": 1})
 
-    def half(path: Path, text: str, encoding: str) -> int:
-        path.write_bytes(text[:3].encode(encoding))
+    def half(_: object, file: IO[str], **_how: object) -> None:
+        file.write('{"r')
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(json, "dump", half)
     state.put("pace", {"rate": 2})
     assert state.get("pace") == {"rate": 1}
     assert "No space left on device" in caplog.text

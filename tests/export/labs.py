@@ -131,7 +131,8 @@ def command(*words: object) -> list[str]:
 
 def surroundings(**more: str) -> dict[str, str]:
     """The environment of a `tobs` child."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **more}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **more}
 
 
 def tobs(*words: object, given: str = "", **environment: str) -> Ended:

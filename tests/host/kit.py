@@ -68,7 +68,7 @@ class NoService:
 
     home = 2
 
-    async def dial(self, dc: int | None, invoke: Invoke) -> Sender:
+    async def dial(self, dc: int | None, invoke: Invoke, key: bytes | None = None) -> Sender:
         raise AssertionError
 
     async def page(self, invoke: Invoke, chat: Chat, span: Span, skip: int) -> Page:

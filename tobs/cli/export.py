@@ -44,6 +44,10 @@ def export(
     media: Annotated[
         bool, typer.Option("--media/--no-media", help="Fetch files, or leave them for a later run.")
     ] = True,
+    media_only: Annotated[
+        bool,
+        typer.Option("--media-only", help="Ask for no message: fetch the files that earlier runs left."),
+    ] = False,
     kinds: Annotated[
         str | None,
         typer.Option("--kinds", metavar="A,B", help=f"Only files of these kinds: {', '.join(KINDS)}."),
@@ -92,8 +96,13 @@ def export(
     log_to_stderr(verbose=verbose)
     settings = settings_room.load(config, sets or (), arm=arm, on=on or (), off=off or (), check=False)
     plan = plan_of(settings).require()
+    if media_only and (rescan or not media):
+        raise UsageError(
+            f"--media-only and {'--rescan' if rescan else '--no-media'} exclude each other",
+            hint="Give the one that you mean.",
+        )
     way = find_account(server, account, settings)
-    wish = Wish(media=media, kinds=_kinds(kinds), max_size=_size(max_size), rescan=rescan)
+    wish = Wish(history=not media_only, media=media, kinds=_kinds(kinds), max_size=_size(max_size), rescan=rescan)
     request = run.Request(chats, folder, wish, add)
     record = _record(otlp, keep=telemetry)
     with Progress(quiet=as_json) as progress:

@@ -1,4 +1,8 @@
-"""One chat's export: what is to be read, the run over it, and the proof that nothing was left out."""
+"""The export of chats: what is to be read, the run over it, and the proof that nothing was left out.
+
+The histories of all chats come first. Their media are submitted as pages are committed, and what is left of them, by
+this run or an earlier one, is worked off at the end.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +27,12 @@ CHUNK = 100
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What of a chat is wanted. `max_size` in bytes; `kinds` None means every kind of media."""
+    """What of a chat is wanted. `max_size` in bytes; `kinds` None means every kind of media.
 
+    Without `history` no message is asked for: only files that an earlier run left are fetched.
+    """
+
+    history: bool = True
     media: bool = True
     kinds: frozenset[str] | None = None
     max_size: int | None = None
@@ -81,14 +89,14 @@ def _parted(page: Page) -> tuple[Page, Span | None]:
     return replace(page, span=Span(lowest, page.span.high)), Span(page.span.low, lowest - 1)
 
 
-async def export_chat(
-    chat: Chat,
+async def export_chats(
+    chats: Sequence[Chat],
     graph: Graph,
     ledger: Books,
     wish: Wish,
     room: Callable[[int], None],
 ) -> list[str]:
-    """Bring the archive up to date with one chat; returns warnings.
+    """Bring the archive up to date with some chats; returns warnings.
 
     `room` is called with the bytes that are about to be needed and raises `ArchiveError` when they do not fit.
     """
@@ -100,15 +108,31 @@ async def export_chat(
             await graph.submit(wanted)
 
     flow = Flow(graph.source, graph.normalise, graph.write, submit, graph.line.budget, graph.line.probes)
+    warnings: list[str] = []
+    if wish.history:
+        for chat in chats:
+            warnings += await _history(chat, graph, ledger, wish, flow)
+    await _drain(graph)
+    for chat in chats:
+        await _work_off(chat, graph, ledger, wish, submit)
+    await _drain(graph)
+    return warnings
+
+
+async def _history(chat: Chat, graph: Graph, ledger: Books, wish: Wish, flow: Flow) -> list[str]:
+    """Read what the archive does not cover of one chat, and what may have been edited."""
     again = ledger.reread(chat.id, None if wish.rescan else REREAD)
     watched = _Watched()
     ranges = await graph.ranges(chat, merge([*ledger.gaps(chat.id, NEWEST), *again]))
     await graph.runner(chat, ranges, watched.around(flow))
-    warnings = await _reconcile(chat, graph, ledger, flow, watched)
+    return await _reconcile(chat, graph, ledger, flow, watched)
+
+
+async def _drain(graph: Graph) -> None:
+    """Wait for everything that was accepted, by whatever layer."""
+    for layer in graph.drains:
+        await layer.drain()
     await graph.agenda.drain()
-    await _work_off(chat, graph, ledger, wish, submit)
-    await graph.agenda.drain()
-    return warnings
 
 
 async def _reconcile(chat: Chat, graph: Graph, ledger: Books, flow: Flow, watched: _Watched) -> list[str]:

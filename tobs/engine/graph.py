@@ -15,7 +15,7 @@ from tobs.engine.source import SequentialSource
 from tobs.engine.store import PlainDisk, Store
 from tobs.engine.wiring import Bare
 from tobs.meters import Meters
-from tobs.ports import InvokeBand, Range
+from tobs.ports import Drains, InvokeBand, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,8 +58,8 @@ class Service(Protocol):
 
     home: int
 
-    async def dial(self, dc: int | None, invoke: Invoke) -> Sender:
-        """Open one authorized sender."""
+    async def dial(self, dc: int | None, invoke: Invoke, key: bytes | None = None) -> Sender:
+        """Open one authorized sender; see `tobs.ports.Dial`."""
         ...
 
     async def page(self, invoke: Invoke, chat: Chat, span: Span, skip: int) -> Page:
@@ -113,6 +113,11 @@ class Line:
         """Values of the core's knobs."""
         return self.settings.knobs
 
+    @property
+    def home(self) -> int:
+        """The account's home data centre."""
+        return self.service.home
+
     async def page(self, chat: Chat, within: Range, *, skip: int = 0) -> Page:
         """See `tobs.ports.Context`."""
         through = within.wrap(self.invoke) if within.wrap else self.invoke
@@ -137,8 +142,8 @@ def connect(line: Line, state: State) -> Line:
     service, settings, wiring, probes = line.service, line.settings, line.wiring, line.probes
     probes.extend(wiring.layers("probe"))
 
-    async def core_dial(dc: int | None) -> Sender:
-        return await service.dial(dc, line.invoke)
+    async def core_dial(dc: int | None, key: bytes | None = None) -> Sender:
+        return await service.dial(dc, line.invoke, key)
 
     dial: Dial = core_dial
     for layer in wiring.layers("dial"):
@@ -179,6 +184,7 @@ class Graph:
     normalise: Callable[[Page], Batch]
     write: Write
     submit: Submit
+    drains: list[Drains]
     agenda: Agenda
     lanes: Lanes
     parts: Parts
@@ -203,7 +209,7 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
         fetch = layer(fetch)
     disk: Disk = wiring.slot("disk", PlainDisk)
     store = Store(folder, place, fetch, disk, ledger, write, line.probes)
-    agenda: Agenda = wiring.slot("agenda", lambda: SerialAgenda(store), work=store)
+    agenda: Agenda = wiring.slot("agenda", lambda: SerialAgenda(store, lanes), work=store, lanes=lanes)
 
     async def accept(refs: Sequence[MediaRef]) -> None:
         for ref in refs:
@@ -211,8 +217,11 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
         await agenda.put(refs)
 
     submit: Submit = accept
+    drains: list[Drains] = []
     for layer in wiring.layers("submit"):
         submit = layer(submit)
+        if isinstance(submit, Drains):
+            drains.insert(0, submit)  # the outermost hands on first
     ranges: Ranges = whole_spans
     for layer in wiring.layers("ranges"):
         ranges = layer(ranges)
@@ -224,6 +233,7 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
         normalise=line.service.normalise,
         write=write,
         submit=submit,
+        drains=drains,
         agenda=agenda,
         lanes=lanes,
         parts=parts,

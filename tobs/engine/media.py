@@ -9,7 +9,7 @@ from tobs.errors import LostError, RpcError
 from tobs.ports import Bytes, MediaRef, Part, Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from tobs.ports import Budget, Lanes, Parts, Pool, ReadPart, Same, Sink
 
@@ -32,16 +32,28 @@ class HomeLanes:
     def expect(self, dc: int, size: int) -> None:
         """Nothing is opened ahead."""
 
+    def first(self, left: Mapping[int, int]) -> int:
+        """The one whose file came first: files are fetched in the order of their messages."""
+        return next(iter(left))
+
 
 class SerialAgenda:
     """Capacity 0: a reference is accepted when its file is finished. One file at a time."""
 
-    def __init__(self, work: Callable[[MediaRef], Awaitable[None]]) -> None:
+    def __init__(self, work: Callable[[MediaRef], Awaitable[None]], lanes: Lanes) -> None:
         self._work = work
+        self._lanes = lanes
 
     async def put(self, refs: Sequence[MediaRef]) -> None:
-        """Fetch the files one after another."""
-        for ref in refs:
+        """Fetch the files one after another, from the data centre that `Lanes` puts first."""
+        left = list(refs)
+        while left:
+            waiting: dict[int, int] = {}
+            for ref in left:
+                waiting[ref.dc] = waiting.get(ref.dc, 0) + ref.size
+            dc = self._lanes.first(waiting)
+            ref = next(ref for ref in left if ref.dc == dc)
+            left.remove(ref)
             await self._work(ref)
 
     async def drain(self) -> None:

@@ -84,6 +84,10 @@ class CorePool:
         if centre.opening:
             await asyncio.wait(set(centre.opening))
 
+    def room(self, dc: int) -> int:
+        """Media requests that all connections take at once: as many as there are or may still be opened."""
+        return self._centre(dc).ceiling * self.limits.in_flight
+
     def part_size(self, dc: int, size: int) -> int:  # noqa: ARG002 - the port; the baseline has one size
         """The part knob, whatever the file."""
         return self.limits.part

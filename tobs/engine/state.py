@@ -32,7 +32,9 @@ class FolderState:
         beside = self.folder / f".{key}.json.{os.getpid()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            beside.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(value, file, indent=1, sort_keys=True)
             beside.replace(self.folder / f"{key}.json")
         except OSError as error:
             log.warning("%s cannot be kept in %s: %s", key, self.folder, error.strerror or error)

@@ -12,11 +12,13 @@ from tobs import __version__
 from tobs.archive.archive import Archive
 from tobs.archive.digest import digest
 from tobs.archive.naming import place
+from tobs.archive.schema import FILE
 from tobs.archive.space import require_space
-from tobs.engine.export import Wish, export_chat
+from tobs.engine.export import Wish, export_chats
 from tobs.engine.graph import Line, assemble, bare_line, connect
 from tobs.engine.state import FolderState
 from tobs.engine.tally import Tally
+from tobs.errors import UsageError
 from tobs.host import folders
 from tobs.host.arm import Arm
 from tobs.host.blame import blame
@@ -205,6 +207,11 @@ async def _export(
             service.be(await myself(line.invoke))
             chats = [await resolve(line.invoke, wanted) for wanted in request.chats]
             service.peers.update({chat.id: chat.peer for chat in chats})
+            if not request.wish.history and not (request.folder / FILE).is_file():
+                raise UsageError(
+                    f"{request.folder} is no archive: there are no files that an earlier run left",
+                    hint="Run once without --media-only.",
+                )
             with Archive.create(request.folder, chats, add=request.add) as archive:
                 places.archive_is_open = True
                 archive.sweep()
@@ -236,8 +243,7 @@ async def _chats(chats: Sequence[Chat], graph: Graph, archive: Archive, request:
     async with AsyncExitStack() as held:
         for lifespan in graph.line.wiring.layers("lifespan"):
             await held.enter_async_context(lifespan)
-        for chat in chats:
-            warnings += await export_chat(chat, graph, archive, request.wish, room)
+        warnings += await export_chats(chats, graph, archive, request.wish, room)
     return warnings
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tobs.engine.graph import Line
     from tobs.knobs import Value
-    from tobs.ports import Budget, Chat, MediaRef, Page, Part, Pool, Range, State
+    from tobs.ports import Budget, Call, Chat, MediaRef, Page, Part, Pool, Range, State
 
 IN_ARCHIVE = ".tobs-state"
 """Folder of plugins' state inside an archive: outside media/, so that no check takes it for an export's file."""
@@ -91,6 +91,22 @@ class Scoped:
     def knobs(self) -> Mapping[str, Value]:
         """See `tobs.ports.Context`."""
         return self._line.knobs
+
+    @property
+    def home(self) -> int:
+        """See `tobs.ports.Context`."""
+        return self._line.home
+
+    def invoke(self, call: Call) -> Coroutine[Any, Any, Any]:
+        """See `tobs.ports.Context`."""
+        return self._sent(call)
+
+    async def _sent(self, call: Call) -> Any:
+        try:
+            invoke = self._line.invoke
+        except AttributeError:
+            raise self._too_early("way of requests") from None
+        return await invoke(call)
 
     def state(self, scope: str) -> State:
         """See `tobs.ports.Context`."""

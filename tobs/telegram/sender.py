@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import telethon
@@ -16,10 +17,10 @@ from telethon.errors import AuthKeyNotFound, RPCError
 from telethon.errors.rpcerrorlist import rpc_errors_dict, rpc_errors_re
 from telethon.network import ConnectionTcpAbridged, MTProtoSender
 from telethon.tl.alltlobjects import LAYER
-from telethon.tl.functions import InitConnectionRequest, InvokeWithLayerRequest
+from telethon.tl.functions import InitConnectionRequest, InvokeWithLayerRequest, PingRequest
 
 from tobs import __version__
-from tobs.errors import ConnectError, LostError, RpcError, UnreachableError
+from tobs.errors import ConnectError, KeyUnknownError, LostError, RpcError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ class TelegramSender:
         except RPCError as error:
             raise translate(error, request) from None
         except AuthKeyNotFound:
-            raise ConnectError("the server does not know this session", hint=LOGIN_AGAIN) from None
+            raise KeyUnknownError("the server does not know this session", hint=LOGIN_AGAIN) from None
         except (OSError, asyncio.IncompleteReadError, BufferError):
             raise self._lost() from None
         except asyncio.CancelledError:
@@ -91,6 +92,10 @@ class TelegramSender:
             raise self._lost() from None  # the sender cancelled what it could not finish
         finally:
             self._waiting.discard(answer)
+
+    async def ping(self) -> None:
+        """See `tobs.ports.Sender`."""
+        await self.send(PingRequest(secrets.randbits(63)))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -117,7 +122,7 @@ def translate(error: RPCError, request: Any) -> Exception:
     named = (kind.__name__ for kind in type(request).__mro__ if kind.__name__.endswith("Request"))
     method = next(named, type(request).__name__).removesuffix("Request")
     if name in _UNAUTHORIZED:
-        return ConnectError(f"this account is not logged in any more ({name})", hint=LOGIN_AGAIN)
+        return KeyUnknownError(f"this account is not logged in any more ({name})", hint=LOGIN_AGAIN)
     return RpcError(int(error.code or 0), name, value, method)
 
 

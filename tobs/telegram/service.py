@@ -69,8 +69,11 @@ class TelegramService:
         """Rows, media and peers of a page."""
         return self._normaliser(page)
 
-    async def dial(self, dc: int | None, invoke: Invoke) -> TelegramSender:
-        """One authorized sender; a data centre's first one makes its key and brings the authorization over."""
+    async def dial(self, dc: int | None, invoke: Invoke, key: bytes | None = None) -> TelegramSender:
+        """One authorized sender; a data centre's first one makes its key and brings the authorization over.
+
+        A `key` that is given is used instead, and by those that follow if the server takes it.
+        """
         number = self.home if dc is None else dc
         if number == self.home:
             sender, config = await open_sender(
@@ -79,11 +82,12 @@ class TelegramService:
             self._learn(config)
             return sender
         async with self._locks[number]:
-            if number not in self._keys:
+            if number not in self._keys and key is None:
                 return await self._first(number, invoke)
-        return (await open_sender(self.account, number, self._address(number), self._keys[number], GetConfigRequest()))[
-            0
-        ]
+        used = key or self._keys[number]
+        sender, _ = await open_sender(self.account, number, self._address(number), used, GetConfigRequest())
+        self._keys.setdefault(number, used)
+        return sender
 
     async def _first(self, dc: int, invoke: Invoke) -> TelegramSender:
         exported = await invoke(Call(ExportAuthorizationRequest(dc), "auth.exportAuthorization"))

@@ -40,9 +40,9 @@ class Unasked:
 
     home = 1
 
-    async def dial(self, dc: int | None, invoke: Invoke) -> Sender:
+    async def dial(self, dc: int | None, invoke: Invoke, key: bytes | None = None) -> Sender:
         """See `tobs.engine.graph.Service`."""
-        raise AssertionError(dc, invoke)
+        raise AssertionError(dc, invoke, key)
 
     async def page(self, invoke: Invoke, chat: Chat, span: Span, skip: int) -> Page:
         """See `tobs.engine.graph.Service`."""

@@ -116,8 +116,8 @@ class Witness:
         self.note("hook dial")
 
         def layer(inner: Dial) -> Dial:
-            async def dial(dc: int | None) -> Sender:
-                return await inner(dc)
+            async def dial(dc: int | None, key: bytes | None = None) -> Sender:
+                return await inner(dc, key)
 
             return dial
 
