@@ -8,6 +8,7 @@ import pytest
 from telethon.errors import rpc_message_to_error
 from telethon.errors.rpcerrorlist import rpc_errors_dict, rpc_errors_re
 from telethon.tl import types
+from telethon.tl.functions import InvokeWithMessagesRangeRequest, InvokeWithTakeoutRequest
 from telethon.tl.functions.messages import GetHistoryRequest
 from telethon.tl.functions.upload import GetFileRequest
 
@@ -93,3 +94,5 @@ def test_the_message_names_method_and_refusal() -> None:
     request = GetHistoryRequest(types.InputPeerSelf(), 0, None, 0, 100, 0, 0, 0)
     error = translate(rpc_message_to_error(types.RpcError(420, "FLOOD_WAIT_5"), request), request)
     assert str(error) == "GetHistory was refused: FLOOD_WAIT_5 (420)"
+    wrapped = InvokeWithTakeoutRequest(1, InvokeWithMessagesRangeRequest(types.MessageRange(1, 2), request))
+    assert str(translate(rpc_message_to_error(types.RpcError(420, "FLOOD_WAIT_5"), wrapped), wrapped)) == str(error)

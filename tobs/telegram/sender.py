@@ -18,6 +18,7 @@ from telethon.errors.rpcerrorlist import rpc_errors_dict, rpc_errors_re
 from telethon.network import ConnectionTcpAbridged, MTProtoSender
 from telethon.tl.alltlobjects import LAYER
 from telethon.tl.functions import InitConnectionRequest, InvokeWithLayerRequest, PingRequest
+from telethon.tl.tlobject import TLRequest
 
 from tobs import __version__
 from tobs.errors import ConnectError, KeyUnknownError, LostError, RpcError, UnreachableError
@@ -115,10 +116,12 @@ class TelegramSender:
 
 
 def translate(error: RPCError, request: Any) -> Exception:
-    """Telethon's exception as ours, by the server's own name for it."""
+    """Telethon's exception as ours, by the server's own name for it and the method inside of what wraps it."""
     name = _NAMES.get(type(error)) or str(error.message or "UNKNOWN")
     captured = [value for key, value in vars(error).items() if key != "code" and type(value) is int]
     value = captured[0] if captured else None
+    while isinstance(query := getattr(request, "query", None), TLRequest):
+        request = query
     named = (kind.__name__ for kind in type(request).__mro__ if kind.__name__.endswith("Request"))
     method = next(named, type(request).__name__).removesuffix("Request")
     if name in _UNAUTHORIZED:
