@@ -292,13 +292,15 @@ class HistoryServer:
     """A chat's history, in pages of at most `limit` messages, newest first, as core asks for them.
 
     A page that is short proves the range's end only doubtfully. `short` are lowest ids of pages that are cut there,
-    `hidden` ids that are counted and never handed out.
+    `hidden` ids that are counted and never handed out. Inside a range that has a layer, only the one of `apart` that it
+    lies in is counted.
     """
 
     messages: list[FakeMessage]
     limit: int = 100
     short: set[int] = field(default_factory=set)
     hidden: int = 0
+    apart: Sequence[range] = ()
     asked: list[Span] = field(default_factory=list)
 
     async def page(self, chat: Chat, within: Any) -> Page:
@@ -314,6 +316,8 @@ class HistoryServer:
                 answer = answer[: number + 1]
                 break
         count = len(self.messages) + self.hidden
+        if within.wrap is not None:
+            count = next(len(ids) for ids in self.apart if span.low in ids)
         newest = span.high >= NEWEST
         if not answer:
             high = span.low - 1 if newest else span.high

@@ -17,12 +17,12 @@ from tobs.engine.runner import run_in_turn
 from tobs.engine.source import SequentialSource
 from tobs.engine.spans import NEWEST
 from tobs.errors import ArchiveError
-from tobs.ports import Settled, Span
+from tobs.ports import Range, Settled, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tobs.ports import Chat, MediaRef, Page, Range
+    from tobs.ports import Chat, MediaRef, Page
 
 
 @dataclass
@@ -137,6 +137,26 @@ async def test_a_count_that_is_reached_costs_no_request() -> None:
     server.messages = [FakeMessage(number * 2) for number in range(1, 151)]  # the last page is short: doubtful
     assert await export(graph, books) == []
     assert len(server.asked) == 2
+
+
+async def divided(chat: Chat, gaps: Sequence[Span]) -> list[Range]:  # noqa: ARG001 - the port
+    """Two ranges, each with a layer of its own."""
+    return [Range(Span(201, NEWEST), lambda invoke: invoke), Range(Span(1, 200), lambda invoke: invoke)]
+
+
+@pytest.mark.parametrize("short", [set(), {80}, {300, 90}])
+async def test_a_divided_chat_is_held_against_the_count_of_the_whole(short: set[int]) -> None:
+    server, books, graph = world(330, short=short, apart=[range(1, 201), range(201, 331)])
+    graph.ranges = divided
+    assert await export(graph, books) == []
+    assert books.kept == set(range(1, 331))
+    assert server.asked.count(Span(1, NEWEST)) == 1, "the whole's count is asked for once"
+
+
+async def test_what_a_divided_chat_hides_is_a_warning() -> None:
+    _, books, graph = world(330, hidden=2, apart=[range(1, 201), range(201, 331)])
+    graph.ranges = divided
+    assert ["counts 332 messages and hands out 330" in warning for warning in await export(graph, books)] == [True]
 
 
 async def test_an_empty_chat_is_one_request_and_no_warning() -> None:

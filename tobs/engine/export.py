@@ -125,6 +125,8 @@ async def _history(chat: Chat, graph: Graph, ledger: Books, wish: Wish, flow: Fl
     watched = _Watched()
     ranges = await graph.ranges(chat, merge([*ledger.gaps(chat.id, NEWEST), *again]))
     await graph.runner(chat, ranges, watched.around(flow))
+    if any(each.wrap for each in ranges):  # whose pages may count what is in their range alone
+        watched.count = (await graph.line.page(chat, Range(Span(1, NEWEST)))).count
     return await _reconcile(chat, graph, ledger, flow, watched)
 
 
