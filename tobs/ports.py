@@ -112,9 +112,9 @@ class Page:
     """One answer to a history request, newest message first.
 
     `span` is what it proves: no message inside it is missing from `messages`. `count` is the server's count of
-    the whole history, `newer` how many of those are newer than the first one here (None where it does not say),
-    `ended` whether the server had no more above the range's low end, `doubtful` whether only a short page says so.
-    `size` is the answer's length on the wire.
+    the whole history, `newer` how many of those are newer than the first one here (None where it does not say); in a
+    range with a `wrap` both may be of what that leaves. `ended` says whether the server had no more above the range's
+    low end, `doubtful` whether only a short page says so. `size` is the answer's length on the wire.
     """
 
     chat: Chat
@@ -184,7 +184,8 @@ class Traffic(StrEnum):
 class Call:
     """One request on its way: `method` is the unwrapped method's name, `dc` None means the home data centre.
 
-    `sender` is set by LEASE; `limit` is the bytes that the answer may hold, for deadlines.
+    `sender` is set by LEASE; `limit` is the bytes that the answer may hold, for deadlines. `scope` names what the
+    server counts the request in apart from others of its method (a takeout); flood waits and rates hold in one scope.
     """
 
     request: Any
@@ -193,6 +194,7 @@ class Call:
     dc: int | None = None
     limit: int = 0
     sender: Sender | None = None
+    scope: str = ""
 
 
 # ---------------------------------------------------------------- requests
@@ -201,12 +203,15 @@ Invoke: TypeAlias = "Callable[[Call], Awaitable[Any]]"
 
 
 class InvokeBand(IntEnum):
-    """Order of the layers around a request, outermost first; nobody waits while holding a lease."""
+    """Order of the layers around a request, outermost first; nobody waits while holding a lease.
+
+    SESSION wraps the request itself and says in which `Call.scope` it counts; each attempt of RETRY passes it anew.
+    """
 
     RETRY = 1
-    PACE = 2
-    LEASE = 3
-    SESSION = 4
+    SESSION = 2
+    PACE = 3
+    LEASE = 4
     DEADLINE = 5
     OBSERVE = 6
 

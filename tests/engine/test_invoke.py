@@ -245,7 +245,7 @@ async def test_bands_fold_from_the_outermost_to_the_wire() -> None:
     one = call()
     one.sender = FakeSender(2)
     await fold(wire, layers)(one)
-    assert log == ["RETRY", "PACE", "LEASE", "SESSION", "DEADLINE", "OBSERVE"]
+    assert log == ["RETRY", "SESSION", "PACE", "LEASE", "DEADLINE", "OBSERVE"]
 
 
 def test_folding_nothing_leaves_the_wire_itself() -> None:

@@ -192,6 +192,30 @@ def test_one_method_waits_and_the_other_goes_on() -> None:
     virtually(main)
 
 
+def test_a_scope_has_waits_and_rates_of_its_own() -> None:
+    async def main() -> None:
+        servers = {"": FloodServer(1, 1, (50, 50)), "takeout": FloodServer(3, 1, (5, 5))}
+        state, seen = MemoryState(), Seen()
+        pace = pace_of(state, seen)
+        invoke = pace.layer(lambda call: servers[call.scope](call))
+        waiting = asyncio.ensure_future(fetch(2, invoke, 1))
+        await asyncio.sleep(1)
+        for _ in range(3):
+            await invoke(Call(None, HISTORY, scope="takeout"))
+        assert now() < 2, "a wait outside of the scope is none inside"
+        await invoke(Call(None, HISTORY, scope="takeout"))
+        assert 5 < now() < 50
+        assert await waiting > 50
+        assert seen.floods == [(HISTORY, 50.0), (HISTORY, 5.0)], "the probes are told the method"
+        assert math.isinf(pace.rate(f"other:{HISTORY}")), "what one scope taught says nothing of another"
+        pace.save()
+        assert set(state.get("pace")) == {HISTORY, f"takeout:{HISTORY}"}
+        later = pace_of(state)
+        assert later.rate(f"takeout:{HISTORY}") == pace.rate(f"takeout:{HISTORY}")
+
+    virtually(main)
+
+
 def test_a_refusal_is_waited_out_with_a_margin() -> None:
     async def main() -> None:
         sent: list[float] = []

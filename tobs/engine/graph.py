@@ -160,7 +160,7 @@ def connect(line: Line, state: State) -> Line:
             *added,
             (InvokeBand.PACE, line.pace.layer),
             (InvokeBand.LEASE, lease(line.pool)),
-            (InvokeBand.SESSION, line.pace.gate),
+            (InvokeBand.LEASE, line.pace.gate),
             (InvokeBand.DEADLINE, deadline(line.pool)),
             (InvokeBand.OBSERVE, observe(probes)),
         ],

@@ -5,7 +5,7 @@ requests when full and is refilled at some rate. The first refusal tells little 
 start slowly and their rate doubles every ten seconds; the second refusal tells it almost exactly, since what was
 served between the two is the bucket's refill. From then on the rate stays just below: a slow increase while the server
 is content, a multiplicative decrease at each further refusal (AIMD). All of it, and a wait that is not over, is kept in
-the account's state, so that the next run starts knowing it.
+the account's state, so that the next run starts knowing it. A method has a bucket for each `Call.scope`.
 
 FLOOD_PREMIUM_WAIT is waited out and teaches nothing: it comes after so many bytes, however slowly they were asked for.
 """
@@ -103,7 +103,7 @@ class Pace:
         """The PACE layer around one request."""
 
         async def invoke(call: Call) -> Any:
-            method = self._method(call.method)
+            method = self._method(_name(call))
             while True:
                 waited = await self._turn(method)
                 epoch, number = method.epoch, method.count
@@ -126,14 +126,14 @@ class Pace:
         """PACE's second half, inside LEASE: who waited for a lease while the method was refused gives it back."""
 
         async def invoke(call: Call) -> Any:
-            if self._clock() < self._method(call.method).blocked:
+            if self._clock() < self._method(_name(call)).blocked:
                 raise Held
             return await inner(call)
 
         return invoke
 
     def rate(self, name: str) -> float:
-        """Requests a second that `name` is held to; infinite while it was never refused."""
+        """Requests a second that `name` (a method or `scope:method`) is held to; infinite while never refused."""
         return self._method(name).rate
 
     def save(self) -> None:
@@ -234,6 +234,11 @@ class Pace:
         # The server's bucket holds little after a wait: the first request goes one interval later.
         method.began = method.filled = method.blocked
         method.tokens = 0.0
+
+
+def _name(call: Call) -> str:
+    """What a request's bucket is kept under: its method, and its scope where it has one."""
+    return f"{call.scope}:{call.method}" if call.scope else call.method
 
 
 def _fill(method: _Method, now: float) -> None:

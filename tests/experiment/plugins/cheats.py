@@ -162,4 +162,4 @@ class Costly:
 
             return invoke
 
-        return InvokeBand.SESSION, layer
+        return InvokeBand.DEADLINE, layer
