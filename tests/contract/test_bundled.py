@@ -20,6 +20,10 @@ class TestParallelMedia(PluginContract):
     plugin = "parallel_media"
 
 
+class TestTakeout(PluginContract):
+    plugin = "takeout"
+
+
 def test_no_bundled_plugin_is_left_out() -> None:
     settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     bundled = set(settings["project"]["entry-points"]["tobs"])
