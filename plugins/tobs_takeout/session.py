@@ -108,7 +108,8 @@ class Session:
             try:
                 self._parts = await self._ctx.invoke(requests.split())
             except RpcError as error:
-                log.warning("the server names no split ranges, so that chats are read whole: %s", error)
+                if self._number is not None:
+                    log.warning("the server names no split ranges, so that chats are read whole: %s", error)
         self._renewals = 1
 
     async def _take_over(self) -> None:

@@ -188,6 +188,23 @@ async def test_a_kept_session_that_is_gone_is_replaced_before_history_begins(ran
     assert server.finished == [True]
 
 
+async def test_a_kept_session_that_is_gone_and_must_wait_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    class Strict(Telegram):
+        def answer(self, method: str, request: Any, part: Any) -> Any:
+            if method == requests.SPLIT and self.open is None:
+                raise RpcError(403, "TAKEOUT_REQUIRED", None, method)
+            return super().answer(method, request, part)
+
+    server, kept = Strict(delay=DAY), MemoryState()
+    kept.put("session", {"id": 77, "exports": requests.EXPORTS})
+    run = Run(server, kept)
+    async with run.held():
+        await run.history()
+    assert [record.levelno >= logging.WARNING for record in caplog.records].count(True) == 1
+    assert "24 hours" in caplog.text
+    assert kept.get("session") == {}
+
+
 async def test_a_kept_session_for_something_else_is_finished_first() -> None:
     server, kept = Telegram(open=77), MemoryState()
     kept.put("session", {"id": 77, "exports": {"contacts": True}})
