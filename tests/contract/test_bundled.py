@@ -12,6 +12,10 @@ class TestAsyncPipeline(PluginContract):
     plugin = "async_pipeline"
 
 
+class TestDeferredMedia(PluginContract):
+    plugin = "deferred_media"
+
+
 class TestLogRateLimit(PluginContract):
     plugin = "log_rate_limit"
 
