@@ -360,7 +360,8 @@ class Submit(Protocol):
     """Hands over a batch's media and awaits their *acceptance*. Layers.
 
     A layer that accepts before the one below does is an object with an async method `drain`, too: called when all
-    histories are in, it returns when everything accepted was handed on, and from then on the layer waits as well.
+    histories are in, it returns when everything accepted was handed on, and from then on the layer waits as well. It
+    may have a method `close`, see `Closes`.
     """
 
     async def __call__(self, refs: Sequence[MediaRef]) -> None: ...
@@ -376,7 +377,8 @@ class Drains(Protocol):
 class Agenda(Protocol):
     """Orders accepted references and decides how many files move at once. Slot.
 
-    Capacity 0 (the baseline) means that accepted is finished.
+    Capacity 0 (the baseline) means that accepted is finished. One that works beside its callers has a method `close`,
+    see `Closes`.
     """
 
     async def put(self, refs: Sequence[MediaRef]) -> None:
@@ -385,6 +387,18 @@ class Agenda(Protocol):
 
     async def drain(self) -> None:
         """Return when everything accepted is finished. Raises what stopped the work."""
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A draining layer of Submit, or an agenda, that works beside its callers."""
+
+    async def close(self) -> None:
+        """Stop, and return when nothing moves any more.
+
+        Called when the run is over, by whatever, and before any lifespan is left: what they hold is still there.
+        """
         ...
 
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.host.kit import by_name, plugin
+from tests.host.plugins.misuse import Breaking
 from tobs.errors import ArchiveError, PluginError
 from tobs.host.wiring import NamedLifespan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+MILK = "tests.host.plugins.misuse:Breaking"
 FULL = ArchiveError("full", hint="Make room.")
 
 
@@ -89,6 +92,27 @@ async def test_its_own_failure_at_the_beginning_names_it() -> None:
 async def test_a_task_of_it_that_fails_fails_the_run() -> None:
     with pytest.raises(PluginError, match="plugin tea failed at the end of its lifespan: KeyError: 'leaf'"):
         await held(tasks(KeyError("leaf")))
+
+
+async def test_a_task_of_it_that_another_plugin_fails_names_that_one() -> None:
+    other = Breaking({"where": "file"})
+
+    async def serve() -> None:
+        other.file(None, 0.0)
+
+    @asynccontextmanager
+    async def serving() -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(serve())
+            yield
+
+    async def run() -> None:
+        async with NamedLifespan("tea", serving(), by_name(plugin("tea"), plugin("milk", load=MILK))):
+            await asyncio.Event().wait()
+
+    with pytest.raises(PluginError, match="plugin milk failed: ValueError: no sugar in file") as failed:
+        await run()
+    assert failed.value.plugin == "milk"
 
 
 async def test_an_error_for_the_user_from_a_task_of_it_reaches_the_user() -> None:

@@ -134,6 +134,23 @@ async def test_lifespans_are_left_in_reverse_when_the_run_is_stopped(small: Serv
     assert (await export(small, tmp_path / "a", PLAIN)).digest == small.child.truth(small.chat)["digest"]
 
 
+@pytest.mark.parametrize("fails", ["never", "batch"])
+async def test_what_works_beside_the_run_is_stopped_before_any_lifespan_is_left(
+    small: Served, tmp_path: Path, fails: str
+) -> None:
+    NOTES["beside"].clear()
+    knobs = (Knob("list", "beside", "Where."),)
+    beside = plugin("beside", load="tests.host.plugins.beside:Beside", knobs=knobs, provides=("agenda",))
+    ended = export(small, tmp_path / "a", plan_of(beside, breaking(fails)))
+    if fails == "never":
+        assert (await ended).digest == small.child.truth(small.chat)["digest"]
+    else:
+        with pytest.raises(PluginError, match="no sugar"):
+            await ended
+    drained = ["drained", "drained"] if fails == "never" else []
+    assert NOTES["beside"] == [*drained, "submit closed", "agenda closed", "left"]
+
+
 async def test_a_lifespan_cannot_swallow_a_failure(small: Served, tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="no sugar in swallow"):
         await export(small, tmp_path / "a", plan_of(breaking("swallow")))

@@ -15,7 +15,7 @@ from tobs.engine.source import SequentialSource
 from tobs.engine.store import PlainDisk, Store
 from tobs.engine.wiring import Bare
 from tobs.meters import Meters
-from tobs.ports import Drains, InvokeBand, Range
+from tobs.ports import Closes, Drains, InvokeBand, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -191,6 +191,12 @@ class Graph:
     fetch: Fetch
     disk: Disk
     store: Store
+
+    async def close(self) -> None:
+        """Stop what works beside the run: who hands on before who takes."""
+        for port in (*self.drains, self.agenda):
+            if isinstance(port, Closes):
+                await port.close()
 
 
 async def whole_spans(chat: Chat, gaps: Sequence[Span]) -> list[Range]:  # noqa: ARG001 - the port

@@ -243,7 +243,10 @@ async def _chats(chats: Sequence[Chat], graph: Graph, archive: Archive, request:
     async with AsyncExitStack() as held:
         for lifespan in graph.line.wiring.layers("lifespan"):
             await held.enter_async_context(lifespan)
-        warnings += await export_chats(chats, graph, archive, request.wish, room)
+        try:
+            warnings += await export_chats(chats, graph, archive, request.wish, room)
+        finally:
+            await graph.close()
     return warnings
 
 

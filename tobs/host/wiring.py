@@ -20,7 +20,7 @@ import pluggy
 from tobs.errors import PluginError, TobsError
 from tobs.hookspecs import PROJECT, SLOTS, Hooks
 from tobs.host import conform
-from tobs.host.blame import root
+from tobs.host.blame import culprit, root
 from tobs.host.scope import Scoped
 from tobs.ports import InvokeBand, Probe
 
@@ -105,6 +105,7 @@ class HookWiring:
 
     def __init__(self, plan: Plan, places: Places) -> None:
         self._plugins = [make(plan.manifests[name], plan.values(name)) for name in plan.plugins]
+        self._manifests = plan.manifests
         self._places = places
         self._contexts: dict[str, Scoped] = {}
         self._asked: set[str] = set()
@@ -130,7 +131,7 @@ class HookWiring:
         found = [(plugin.name, self._call(plugin, hook)) for plugin in asked]
         if port == "invoke":
             _one_retry(found)
-        return [_layer(name, port, value) for name, value in found]
+        return [_layer(name, port, value, self._manifests) for name, value in found]
 
     def _once(self, port: str) -> str:
         if port in self._asked:
@@ -155,7 +156,7 @@ def _one_retry(found: list[tuple[str, Any]]) -> None:
         raise PluginError(retrying[1], f"and plugin {retrying[0]} both own the band RETRY, which holds one layer")
 
 
-def _layer(plugin: str, port: str, value: Any) -> Any:
+def _layer(plugin: str, port: str, value: Any, manifests: Mapping[str, Manifest]) -> Any:
     """What the graph gets of what a hook returned: checked, and so that a failure names the plugin."""
     hook = f"tobs_{port}"
     if port == "probe":
@@ -163,7 +164,7 @@ def _layer(plugin: str, port: str, value: Any) -> Any:
         return value
     if port == "lifespan":
         _accept(plugin, hook, value, conform.lifespan_fault(value))
-        return NamedLifespan(plugin, value)
+        return NamedLifespan(plugin, value, manifests)
     if port in conform.BANDS:
         _accept(plugin, hook, value, conform.banded_fault(value, conform.BANDS[port]))
         return value[0], _named(plugin, port, value[1])
@@ -186,11 +187,17 @@ def _named(plugin: str, port: str, layer: Callable[[Any], Any]) -> Callable[[Any
 
 
 class NamedLifespan(AbstractAsyncContextManager[None]):
-    """A plugin's lifespan whose own failures name it, and which hides nobody else's."""
+    """A plugin's lifespan whose own failures name it, and which hides nobody else's.
 
-    def __init__(self, plugin: str, inner: AbstractAsyncContextManager[None]) -> None:
+    A task of it may have called another of the plugins in `manifests`, whose failure names that one.
+    """
+
+    def __init__(
+        self, plugin: str, inner: AbstractAsyncContextManager[None], manifests: Mapping[str, Manifest] | None = None
+    ) -> None:
         self._plugin = plugin
         self._inner = inner
+        self._manifests = manifests or {}
 
     async def __aenter__(self) -> None:
         """Enter. Raises `PluginError` for whatever is not meant for the user as it is."""
@@ -218,7 +225,8 @@ class NamedLifespan(AbstractAsyncContextManager[None]):
         first = root(error)
         if isinstance(first, TobsError):
             raise first
-        raise _failed(self._plugin, doing, first) from error
+        whose = culprit(first, self._manifests) or self._plugin
+        raise _failed(whose, doing if whose == self._plugin else "failed", first) from error
 
 
 def _holds(group: BaseException, error: BaseException) -> bool:
