@@ -65,7 +65,8 @@ class Inner:
 
 
 def backlog(inner: Inner, ctx: Any = None, *, size: int = 1_000, after: bool = False, age: float = 1e9) -> Backlog:
-    return Backlog(inner, ctx or Surroundings(), Ages(age, now), size=size, after=after)
+    around: Any = ctx or Surroundings()
+    return Backlog(inner, around, Ages(age, now), size=size, after=after)
 
 
 def page(number: int, files: int = 10) -> list[MediaRef]:
