@@ -76,6 +76,22 @@ def test_a_search_beside_a_writer_finds_what_is_indexed(tmp_path: Path) -> None:
             Archive.create(tmp_path, [CHAT])
 
 
+def test_a_search_beside_a_first_run_finds_all_that_is_committed(tmp_path: Path) -> None:
+    with Archive.create(tmp_path, [CHAT]) as archive:
+        assert found(tmp_path, "fox") == []
+        commit(archive, batch([message(1, "The quick brown Fóx"), message(2, "brown bear")], peers=[user(55, "Ann")]))
+        assert found(tmp_path, "fox") == [1]
+        commit(archive, batch([message(3, "another fox")]))
+        assert found(tmp_path, "fox") == [1, 3]
+        (hit,) = search(tmp_path, "bear")
+        assert (hit.chat, hit.sender, hit.snippet) == ("News", "Ann", "brown [bear]")
+        with pytest.raises(UsageError, match="cannot be read"):
+            search(tmp_path, "(a")
+        archive.index()
+    assert found(tmp_path, "fox") == [1, 3]
+    consistent(tmp_path)
+
+
 def test_an_edit_is_found_by_its_new_words_only(tmp_path: Path) -> None:
     with Archive.create(tmp_path, [CHAT]) as archive:
         commit(archive, batch([message(1, "alpha"), message(2, "beta")]))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
+TOKENS = "unicode61 remove_diacritics 2"
+"""How FTS5 takes texts apart."""
 FRESH = "(messages.seq > :mark OR messages.seq IN (SELECT seq FROM stale))"
 
 REACTIONS = f"""
@@ -113,9 +115,7 @@ def _full_text(db: sqlite3.Connection, mark: int) -> None:
     if not indexed(db):
         from sqlite_utils import Database  # noqa: PLC0415 - 0.3 s of CPU that only a first run needs
 
-        Database(db).table("messages").enable_fts(
-            ["text"], tokenize="unicode61 remove_diacritics 2", create_triggers=False
-        )
+        Database(db).table("messages").enable_fts(["text"], tokenize=TOKENS, create_triggers=False)
         return
     db.execute(
         "INSERT INTO messages_fts (messages_fts, rowid, text) SELECT 'delete', seq, text FROM stale WHERE seq <= ?",

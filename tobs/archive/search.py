@@ -28,6 +28,12 @@ LEFT JOIN chats s ON s.id = m.sender_id
 WHERE messages_fts MATCH :query AND (:chat IS NULL OR m.chat_id = :chat)
 ORDER BY bm25(messages_fts), m.date DESC LIMIT :limit"""
 
+# An index in memory, of this connection alone; it goes by the name of the one that the run makes at its end.
+_FOR_NOW = f"""
+PRAGMA temp_store = memory;
+CREATE VIRTUAL TABLE temp.messages_fts USING fts5 (text, tokenize = "{derive.TOKENS}");
+INSERT INTO temp.messages_fts (rowid, text) SELECT seq, text FROM messages;"""  # noqa: S608 - a constant
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -47,15 +53,15 @@ def search(folder: Path, query: str, limit: int = 20, chat_id: int | None = None
     """The `limit` best hits, best first, in all chats or one.
 
     `query` is FTS5's: words (all must occur), "a phrase", prefix*, OR, NOT, NEAR(a b). What an interrupted
-    run left out of the index is indexed first, unless a run is going on. Raises `UsageError` for a malformed
-    query.
+    run left out of the index is indexed first, unless a run is going on: then what is indexed is searched, and while a
+    first run makes the archive, all that it has committed. Raises `UsageError` for a malformed query.
     """
     _catch_up(folder)
     db = connect_reading(folder)
     try:
         with guard(folder):
             if not derive.indexed(db):
-                return []
+                db.executescript(_FOR_NOW)
             try:
                 rows = db.execute(
                     _QUERY,
