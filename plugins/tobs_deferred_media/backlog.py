@@ -62,7 +62,9 @@ class Backlog:
         self._ending = True
         self._open.set()
         self._more.set()
-        if self._feeder is not None:
+        if self._feeder is None:
+            await self._serve()
+        else:
             await asyncio.wait([self._feeder])
         self._check()
 

@@ -170,6 +170,19 @@ def test_drain_returns_when_the_agenda_has_everything_and_not_before() -> None:
     virtually(main)
 
 
+def test_drain_hands_on_where_nobody_feeds() -> None:
+    inner = Inner(seconds=1.0)
+
+    async def main() -> None:
+        it = backlog(inner)
+        await it(page(0))
+        assert not inner.got
+        await it.drain()
+        assert now() == 10.0
+
+    virtually(main)
+
+
 def test_after_drain_whoever_submits_waits_for_the_agenda() -> None:
     inner = Inner(seconds=1.0)
 
