@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from telethon.extensions import BinaryReader
 
 from tobs.lab.history import Entry, History, entry_of
-from tobs.lab.server import Lab, start
+from tobs.lab.server import KEYS, Lab, start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,6 +44,18 @@ async def running(world: World, state: Path) -> AsyncIterator[tuple[Lab, Path]]:
         yield lab, state / "server.json"
     finally:
         await lab.close()
+
+
+def forget(state: Path, dc: int, *, keys: bool) -> None:
+    """Have a lab that is not running forget the keys of a data centre, or only whose they are."""
+    file = state / KEYS
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    if keys:
+        kept["clients"] = [client for client in kept["clients"] if client["dc"] != dc]
+    for client in kept["clients"]:
+        if client["dc"] == dc:
+            client["user_id"] = None
+    file.write_text(json.dumps(kept), encoding="utf-8")
 
 
 def requests(lab: Lab) -> dict[str, int]:

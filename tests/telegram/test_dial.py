@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.export.changing import running
+from telethon.tl.functions.updates import GetStateRequest
+
+from tests.export.changing import forget, running
 from tests.export.labs import world_of
 from tobs.engine.graph import CoreSettings, Line, bare_line
 from tobs.engine.state import MemoryState
@@ -54,11 +56,29 @@ async def test_a_key_of_an_earlier_run_needs_no_handshake(tmp_path: Path) -> Non
         home = await later.dial(None, unused.invoke)  # which names the addresses
         again = await later.dial(AWAY, unused.invoke, key)
         await again.ping()
-        following = await later.dial(AWAY, unused.invoke)
-        assert following.auth_key == again.auth_key == key
+        assert again.auth_key == key
         assert lab.counters()["handshakes"] == 1
         assert lab.counters()["requests"]["auth.exportAuthorization"] == 1
-        for sender in (home, again, following):
+        for sender in (home, again):
+            await sender.close()
+
+
+async def test_a_key_whose_authorization_is_gone_binds_nobody(tmp_path: Path) -> None:
+    async with served(tmp_path) as (_, service, line):
+        first = await service.dial(AWAY, line.invoke)
+        key = first.auth_key
+        await first.close()
+    forget(tmp_path, AWAY, keys=False)
+    async with served(tmp_path) as (lab, service, line):
+        await (await service.dial(None, line.invoke)).close()
+        stranger = await service.dial(AWAY, line.invoke, key)
+        with pytest.raises(KeyUnknownError):
+            await stranger.send(GetStateRequest())
+        following = await service.dial(AWAY, line.invoke)
+        assert following.auth_key != key
+        await following.send(GetStateRequest())
+        assert lab.counters()["handshakes"] == 1
+        for sender in (stranger, following):
             await sender.close()
 
 

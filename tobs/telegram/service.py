@@ -72,7 +72,8 @@ class TelegramService:
     async def dial(self, dc: int | None, invoke: Invoke, key: bytes | None = None) -> TelegramSender:
         """One authorized sender; a data centre's first one makes its key and brings the authorization over.
 
-        A `key` that is given is used instead, and by those that follow if the server takes it.
+        A `key` that is given is used instead, for this one: it may be known and its authorization gone, so that whoever
+        keeps it must be able to go on without it.
         """
         number = self.home if dc is None else dc
         if number == self.home:
@@ -85,9 +86,7 @@ class TelegramService:
             if number not in self._keys and key is None:
                 return await self._first(number, invoke)
         used = key or self._keys[number]
-        sender, _ = await open_sender(self.account, number, self._address(number), used, GetConfigRequest())
-        self._keys.setdefault(number, used)
-        return sender
+        return (await open_sender(self.account, number, self._address(number), used, GetConfigRequest()))[0]
 
     async def _first(self, dc: int, invoke: Invoke) -> TelegramSender:
         exported = await invoke(Call(ExportAuthorizationRequest(dc), "auth.exportAuthorization"))
