@@ -12,6 +12,10 @@ class TestAsyncPipeline(PluginContract):
     plugin = "async_pipeline"
 
 
+class TestDcRouting(PluginContract):
+    plugin = "dc_routing"
+
+
 class TestDeferredMedia(PluginContract):
     plugin = "deferred_media"
 

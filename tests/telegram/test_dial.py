@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from telethon.tl.functions.updates import GetStateRequest
 
 from tests.export.changing import forget, running
