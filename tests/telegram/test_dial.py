@@ -7,14 +7,16 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from telethon.network import MTProtoSender
 from telethon.tl.functions.updates import GetStateRequest
 
 from tests.export.changing import forget, running
 from tests.export.labs import world_of
 from tobs.engine.graph import CoreSettings, Line, bare_line
 from tobs.engine.state import MemoryState
-from tobs.errors import KeyUnknownError, LostError
+from tobs.errors import KeyUnknownError, LostError, RpcError, UnreachableError
 from tobs.telegram.account import load
+from tobs.telegram.sender import connect_sender, open_sender
 from tobs.telegram.service import TelegramService
 
 if TYPE_CHECKING:
@@ -97,3 +99,75 @@ async def test_a_closed_connection_answers_no_ping(tmp_path: Path) -> None:
         await sender.close()
         with pytest.raises(LostError):
             await sender.ping()
+
+
+async def test_the_salt_is_told_once_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = 0
+    handle = MTProtoSender._handle_bad_server_salt
+
+    async def counted(self: MTProtoSender, message: Any) -> None:
+        nonlocal told
+        told += 1
+        await handle(self, message)
+
+    monkeypatch.setattr(MTProtoSender, "_handle_bad_server_salt", counted)
+    async with served(tmp_path) as (_, service, line):
+        await line.pool.warm(service.home, 1)
+        assert told == 1
+        for dc, so_far in ((service.home, 1), (AWAY, 2), (AWAY, 2)):
+            sender = await service.dial(dc, line.invoke)
+            assert told == so_far
+            await sender.close()  # what a closed one knew is good for the next, too
+        stranger = await open_sender(
+            service.account, AWAY, service._addresses[AWAY], sender.auth_key, GetStateRequest(), salt=1
+        )
+        assert told == 3, "a wrong one is put right"
+        await stranger[0].close()
+
+
+@pytest.mark.parametrize("lives", [True, False])
+async def test_the_key_is_made_while_home_exports_the_authorization(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, lives: bool
+) -> None:
+    """Also where the export takes so long that the connection is gone by then."""
+    made = asyncio.Event()
+
+    async def connect(*given: Any) -> Any:
+        sender = await connect_sender(*given)
+        if not made.is_set() and not lives:
+            await sender.close()
+        made.set()
+        return sender
+
+    async with served(tmp_path) as (lab, service, line):
+
+        async def slowly(call: Any) -> Any:
+            await made.wait()
+            return await line.invoke(call)
+
+        await line.pool.warm(service.home, 1)
+        monkeypatch.setattr("tobs.telegram.service.connect_sender", connect)
+        sender = await service.dial(AWAY, slowly)
+        await sender.send(GetStateRequest())
+        await sender.close()
+        assert lab.counters()["handshakes"] == lab.counters()["requests"]["auth.exportAuthorization"] == 1
+        assert lab.counters()["connections_opened"] == (2 if lives else 3)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_first_sender_that_cannot_be_had_leaves_nothing_behind(tmp_path: Path, *, refused: bool) -> None:
+    async def refuse(_: Any) -> Any:
+        raise RpcError(400, "DC_ID_INVALID")
+
+    async def never(_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async with served(tmp_path) as (lab, service, line):
+        await line.pool.warm(service.home, 1)
+        if not refused:
+            service._addresses[AWAY] = ("127.0.0.1", 1)
+        before = asyncio.all_tasks()
+        with pytest.raises(RpcError if refused else UnreachableError):
+            await service.dial(AWAY, refuse if refused else never)
+        assert asyncio.all_tasks() == before
+        assert lab.counters()["requests"].get("auth.importAuthorization", 0) == 0

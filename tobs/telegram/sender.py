@@ -24,8 +24,6 @@ from tobs import __version__
 from tobs.errors import ConnectError, KeyUnknownError, LostError, RpcError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tobs.telegram.account import Account
 
 CONNECT_TIMEOUT = 15.0
@@ -70,6 +68,11 @@ class TelegramSender:
     def auth_key(self) -> bytes:
         """The key that this connection speaks with."""
         return bytes(self._sender.auth_key.key)
+
+    @property
+    def salt(self) -> int:
+        """The server salt of the key, as last told."""
+        return int(self._sender._state.salt)  # noqa: SLF001 - Telethon shows none
 
     async def send(self, request: Any) -> Any:
         """Send one request and await its answer; see `tobs.ports.Sender`."""
@@ -130,10 +133,17 @@ def translate(error: RPCError, request: Any) -> Exception:
 
 
 async def open_sender(
-    account: Account, dc: int, address: tuple[str, int], key: bytes | None, first: Callable[[Any], Any] | Any
+    account: Account, dc: int, address: tuple[str, int], key: bytes | None, first: Any, salt: int = 0
 ) -> tuple[TelegramSender, Any]:
-    """Connect, agree on a key if `key` is None, introduce ourselves with `first`; returns sender and answer.
+    """`connect_sender`, then `introduce` with the request `first`; returns sender and answer."""
+    sender = await connect_sender(dc, address, key, salt)
+    return sender, await introduce(sender, account, first)
 
+
+async def connect_sender(dc: int, address: tuple[str, int], key: bytes | None, salt: int = 0) -> TelegramSender:
+    """Connect, and agree on a key if `key` is None.
+
+    A `salt` of this key that is still good saves the round trip in which the server tells it; a wrong one does no harm.
     Raises `UnreachableError` if the address cannot be reached, `ConnectError` if the server is not whom we trust.
     """
     host, port = address
@@ -164,17 +174,24 @@ async def open_sender(
     except BaseException:
         await sender.disconnect()
         raise
-    ours = TelegramSender(sender, dc)
+    sender._state.salt = salt  # noqa: SLF001 - Telethon takes none
+    return TelegramSender(sender, dc)
+
+
+async def introduce(sender: TelegramSender, account: Account, first: Any) -> Any:
+    """The answer to the request `first`, with which a new connection says what it is; closes one that gives none.
+
+    Raises `UnreachableError` if no answer comes in time.
+    """
     try:
         async with asyncio.timeout(2 * CONNECT_TIMEOUT):
-            answer = await ours.send(introduction(account, first))
+            return await sender.send(introduction(account, first))
     except TimeoutError:
-        await ours.close()
-        raise UnreachableError(f"data centre {dc} at {host}:{port} does not answer", hint=GO_ON) from None
+        await sender.close()
+        raise UnreachableError(f"data centre {sender.dc} does not answer", hint=GO_ON) from None
     except BaseException:
-        await ours.close()
+        await sender.close()
         raise
-    return ours, answer
 
 
 def introduction(account: Account, query: Any) -> Any:

@@ -18,7 +18,7 @@ from tobs.errors import ConnectError, LostError, RpcError
 from tobs.ports import PAGE, Batch, Call, Page, Span, Traffic
 from tobs.telegram.normalise import Normaliser, references
 from tobs.telegram.reading import read
-from tobs.telegram.sender import LOGIN_AGAIN, open_sender
+from tobs.telegram.sender import LOGIN_AGAIN, connect_sender, introduce, open_sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +58,8 @@ class TelegramService:
         self.home = account.dc
         self._addresses: dict[int, tuple[str, int]] = {account.dc: (account.host, account.port)}
         self._keys: dict[int, bytes] = {account.dc: account.key}
+        self._last: dict[int, TelegramSender] = {}
+        """The connection last opened to each data centre, closed or not: it knows the salt."""
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._normaliser = Normaliser(int(account.user.get("id", 0)))
 
@@ -77,22 +79,40 @@ class TelegramService:
         """
         number = self.home if dc is None else dc
         if number == self.home:
-            sender, config = await open_sender(
-                self.account, number, self._addresses[number], self._keys[number], GetConfigRequest()
-            )
-            self._learn(config)
-            return sender
-        async with self._locks[number]:
-            if number not in self._keys and key is None:
-                return await self._first(number, invoke)
-        used = key or self._keys[number]
-        return (await open_sender(self.account, number, self._address(number), used, GetConfigRequest()))[0]
+            key = self._keys[number]
+        elif key is None:
+            async with self._locks[number]:
+                if number not in self._keys:
+                    return await self._first(number, invoke)
+            key = self._keys[number]
+        last = self._last.get(number)
+        salt = last.salt if last is not None and last.auth_key == key else 0
+        sender, config = await open_sender(self.account, number, self._address(number), key, GetConfigRequest(), salt)
+        self._last[number] = sender
+        self._learn(config)
+        return sender
 
     async def _first(self, dc: int, invoke: Invoke) -> TelegramSender:
-        exported = await invoke(Call(ExportAuthorizationRequest(dc), "auth.exportAuthorization"))
-        bring = ImportAuthorizationRequest(id=exported.id, bytes=exported.bytes)
-        sender, _ = await open_sender(self.account, dc, self._address(dc), None, bring)
+        """Agree on a key while home exports the authorization, which may have to wait for long."""
+        export = Call(ExportAuthorizationRequest(dc), "auth.exportAuthorization")
+        exporting = asyncio.ensure_future(invoke(export))
+        try:
+            if dc not in self._addresses:
+                await exporting  # over the first connection to home, which names them
+            sender = await connect_sender(dc, self._address(dc), None)
+            try:
+                exported = await exporting
+            except BaseException:
+                await sender.close()
+                raise
+        finally:
+            exporting.cancel()
+            await asyncio.gather(exporting, return_exceptions=True)
+        if sender.closed:
+            sender = await connect_sender(dc, self._address(dc), sender.auth_key)
+        await introduce(sender, self.account, ImportAuthorizationRequest(id=exported.id, bytes=exported.bytes))
         self._keys[dc] = sender.auth_key
+        self._last[dc] = sender
         return sender
 
     def _learn(self, config: types.Config) -> None:
