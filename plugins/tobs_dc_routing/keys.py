@@ -40,7 +40,7 @@ class Keys:
         return self._earlier.get(dc) == key
 
     def keep(self, dc: int, key: bytes) -> None:
-        """Keep a key that the data centre took."""
+        """Keep a key that was made in this run."""
         if dc != self._home and self._keys.get(dc) != key:
             self._keys[dc] = key
             self._write(self._read() | {dc: key})
@@ -79,16 +79,18 @@ def dial_with(keys: Keys, opened: Callable[[Sender], None]) -> Callable[[Dial], 
 
     def layer(inner: Dial) -> Dial:
         async def dial(dc: int | None, key: bytes | None = None) -> Sender:
-            kept = None if key is not None or dc is None else keys.get(dc)
-            if kept is None or dc is None:
-                sender = await inner(dc, key)
-            else:
+            kept = None if dc is None or key is not None else keys.get(dc)
+            if dc is not None and kept is not None:
                 try:
                     sender = await inner(dc, kept)
                 except KeyUnknownError:
                     keys.forget(dc, kept)
-                    sender = await inner(dc)
-            keys.keep(sender.dc, sender.auth_key)
+                else:
+                    opened(sender)
+                    return sender
+            sender = await inner(dc, key)
+            if key is None:
+                keys.keep(sender.dc, sender.auth_key)
             opened(sender)
             return sender
 

@@ -105,6 +105,23 @@ def test_a_key_that_the_server_does_not_know_is_forgotten_and_another_one_made(
     assert old.hex() not in caplog.text
 
 
+def test_a_dial_that_comes_late_does_not_bring_a_forgotten_key_back() -> None:
+    server, state = Server(), MemoryState()
+    dial_once(server, state, 4)
+    old, new = server.known[4], b"n" * 256
+    keys = Keys(state, HOME)
+
+    async def main() -> None:
+        late = asyncio.create_task(dial_with(keys, lambda _: None)(server.dial)(4))
+        await asyncio.sleep(0.5)
+        keys.forget(4, old)
+        keys.keep(4, new)
+        assert (await late).auth_key == old
+
+    virtually(main)
+    assert Keys(state, HOME).get(4) == new
+
+
 def test_another_error_of_the_dial_costs_no_key() -> None:
     server, state = Server(), MemoryState()
     dial_once(server, state, 4)

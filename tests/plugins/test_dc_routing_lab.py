@@ -93,15 +93,16 @@ async def test_keys_are_kept_for_their_owner_alone_and_homes_is_not_among_them(t
 
 
 @pytest.mark.parametrize("unknown", [True, False], ids=["key", "authorization"])
+@pytest.mark.parametrize("arm", [ROUTED, f"{ALL} dc_routing.ahead_kb=64"], ids=["alone", "among"])
 async def test_what_a_data_centre_has_forgotten_is_made_again_there_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, unknown: bool
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, arm: str, *, unknown: bool
 ) -> None:
     async with running(world(), tmp_path / "lab") as (_, server):
         await export(server, tmp_path)
     old = keys(tmp_path)
     forget(tmp_path / "lab", 4, keys=unknown)
     async with running(world(), tmp_path / "lab") as (lab, server):
-        report = await export(server, tmp_path, f"{ROUTED} core.retry_pause=0")
+        report = await export(server, tmp_path, f"{arm} core.retry_pause=0")
         assert handshakes(lab) == {"handshakes": 1, "exports": 1, "imports": 1}
         new = keys(tmp_path)
         assert {dc: key for dc, key in new.items() if old[dc] == key}.keys() == {1, 3, 5}
