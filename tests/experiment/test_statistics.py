@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise, product
+from random import Random
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tobs.experiment import statistics
 from tobs.experiment.statistics import (
     LOOK_ALPHA,
     SEQUENTIAL,
@@ -43,6 +45,25 @@ def by_hand(differences: list[float]) -> float:
         for ups in product([True, False], repeat=len(signed))
     ]
     return sum(extreme) / len(extreme)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1, 0.3])
+def test_many_differences_are_judged_as_the_exact_rule_would(monkeypatch: pytest.MonkeyPatch, shift: float) -> None:
+    draws = Random(7)
+    differences = [draws.gauss(shift, 1) for _ in range(120)]
+    near = estimate(differences)
+    monkeypatch.setattr(statistics, "EXACT", 1000)
+    statistics._depth.cache_clear()
+    exact = estimate(differences)
+    statistics._depth.cache_clear()
+    assert near.p == pytest.approx(exact.p, rel=0.1)  # the tail is where it is least exact
+    assert (near.low, near.high) == pytest.approx((exact.low, exact.high), abs=0.005)
+
+
+def test_a_thousand_differences_are_judged_at_once() -> None:
+    found = estimate([(-1) ** number * (1 + number / 1000) + 0.2 for number in range(1000)])
+    assert found.low < 0.2 < found.high
+    assert found.p < 0.001
 
 
 @given(coarse)

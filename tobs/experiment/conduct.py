@@ -85,6 +85,8 @@ class Conductor:
         arms = len(definition.arms)
         if done and definition.metrics[0].name != COMPLETE and hopeless(runs, arms):
             return "nothing is left to compare: too many invalid runs"
+        if done not in definition.rule.looks:
+            return stops_at(definition.rule, done, [])
         found = compare(runs, arms, definition.metrics[0], definition.rule)
         ps = [one.estimate.p for one in found if one.estimate is not None]
         return stops_at(definition.rule, done, ps if len(ps) == len(found) else [])
