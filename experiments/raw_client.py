@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from telethon import TelegramClient
 from telethon.crypto import rsa
 from telethon.network import ConnectionTcpFull
 from telethon.sessions import StringSession
 
-if TYPE_CHECKING:
-    from tobs.lab.child import Child
+
+class Lab(Protocol):
+    """What is looked at of a lab."""
+
+    @property
+    def server(self) -> dict[str, Any]:
+        """What the server file says."""
+        ...
 
 
-async def connect(lab: Child, connection: Any = ConnectionTcpFull) -> TelegramClient:
+async def connect(lab: Lab, connection: Any = ConnectionTcpFull) -> TelegramClient:
     """A client that is logged in by the server file and asks for no updates."""
     server = lab.server
     rsa.add_key(server["public_key"], old=False)
