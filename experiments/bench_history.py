@@ -1,7 +1,7 @@
 """Measure how fast a long history is read at 100 ms a round trip, printed as JSON.
 
-`text_far` with 100,000 messages: latency and processors are all there is. Lab, exporter and yardstick are a process each.
-In every round, in an order that turns, the yardstick and each arm read the same history from the same lab.
+`text_far` with 100,000 messages: latency and processors are all there is. Lab, exporter and yardstick are a process
+each. In every round, in an order that turns, the yardstick and each arm read the same history from the same lab.
 
 The yardstick is plain Telethon with 16 requests in flight at known positions: it fetches, parses and forgets. An arm is
 a whole export with its telemetry on; its time runs from the first history request to the last commit, `run_seconds`
@@ -127,14 +127,15 @@ def export(server: str, folder: str, arm: str) -> dict[str, Any]:
 
 def fetch(server: str, count: int) -> dict[str, Any]:
     """The yardstick: every page once, by its position. Runs in a process of its own."""
-    return asyncio.run(_fetch(Path(server), count))
+    return asyncio.run(_fetch(Served(json.loads(Path(server).read_text())), count))
 
 
-async def _fetch(server: Path, count: int) -> dict[str, Any]:
-    from raw_client import connect  # noqa: PLC0415 - Telethon is not for the parent
+async def _fetch(server: Served, count: int) -> dict[str, Any]:
     from telethon.tl.functions.messages import GetHistoryRequest  # noqa: PLC0415
 
-    client = await connect(Served(json.loads(server.read_text())))
+    from raw_client import connect  # noqa: PLC0415 - Telethon is not for the parent
+
+    client = await connect(server)
     try:
         peer = await client.get_input_entity("tobs_text_far")
         positions = iter(range(0, count, PAGE))

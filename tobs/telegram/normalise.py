@@ -45,9 +45,12 @@ def encode(thing: TLObject) -> str:
 
 def _fields(thing: Any) -> Any:
     if isinstance(thing, TLObject):
+        fields: dict[str, Any] = thing.__dict__
+        if "_" in fields:  # it holds no more than that: see `tobs.telegram.sparse`
+            return fields
         kept = {
             key: value
-            for key, value in thing.__dict__.items()
+            for key, value in fields.items()
             if value is not None and value is not False and key[0] != "_" and (value or value.__class__ is not list)
         }
         kept["_"] = type(thing).__name__

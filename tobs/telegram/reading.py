@@ -1,38 +1,29 @@
-"""Reading history answers: Telethon's codec, without what a message object carries for a client's convenience.
+"""Reading history answers: Telethon's codec, but for the objects that come by the thousand.
 
-More than half of an export's CPU goes into parsing (`experiments/bench_text.py`). Telethon registers its own message
-classes, whose constructors set some seventy attributes; the TL classes below them hold the same fields.
+More than half of an export's CPU went into parsing with Telethon's own classes (`experiments/bench_text.py`); what
+history pages are made of is decoded by `tobs.telegram.sparse` instead. Everything else is read as Telethon reads it.
 """
 
 from __future__ import annotations
 
 from struct import Struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from telethon.extensions import BinaryReader
 from telethon.tl import types
 from telethon.tl.alltlobjects import tlobjects
 
+from tobs.telegram import sparse
+
+if TYPE_CHECKING:
+    from tobs.telegram.sparse import Decode
+
 _SIGNED, _UNSIGNED = Struct("<i").unpack_from, Struct("<I").unpack_from
 _LONG, _UNSIGNED_LONG = Struct("<q").unpack_from, Struct("<Q").unpack_from
 
-
-LONG = 254
-"""First byte of a byte string whose length takes three more."""
-
-
-def _plain(registered: type) -> Any:
-    """The TL class that a registered message class is made of."""
-    return next(kind for kind in registered.__mro__ if kind.__module__ == types.__name__)
-
-
-Message = _plain(types.Message)
-MessageService = _plain(types.MessageService)
-MessageEmpty = _plain(types.MessageEmpty)
-_KINDS: dict[int, Any] = {
-    **tlobjects,
-    **{kind.CONSTRUCTOR_ID: kind for kind in (Message, MessageService, MessageEmpty)},
-}
+Message = sparse.plain(types.Message)
+MessageService = sparse.plain(types.MessageService)
+MessageEmpty = sparse.plain(types.MessageEmpty)
 
 
 class PlainReader(BinaryReader):  # type: ignore[misc]
@@ -43,11 +34,9 @@ class PlainReader(BinaryReader):  # type: ignore[misc]
 
     def tgread_object(self) -> Any:
         """One boxed object. Raises `TypeNotFoundError` for a constructor that this layer does not have."""
-        kind = _KINDS.get(_UNSIGNED(self.stream, self.position)[0])
-        if kind is None:
-            return super().tgread_object()
-        self.position += 4
-        return kind.from_reader(self)
+        at = self.position
+        thing, self.position = _DECODERS[_UNSIGNED(self.stream, at)[0]](self.stream, at + 4)
+        return thing
 
     def read_int(self, signed: bool = True) -> int:  # noqa: FBT001, FBT002 - Telethon's signature
         """Four bytes."""
@@ -62,16 +51,32 @@ class PlainReader(BinaryReader):  # type: ignore[misc]
         return value
 
     def tgread_bytes(self) -> bytes:
-        """A byte string: its length in one byte, or in three after 254, and padding to four bytes."""
-        stream, at = self.stream, self.position
-        length, start = stream[at], at + 1
-        if length == LONG:
-            length, start = int.from_bytes(stream[start : start + 3], "little"), start + 3
-        data: bytes = stream[start : start + length]
-        if len(data) != length:
-            raise BufferError(f"{length} bytes are announced and {len(data)} are there")
-        self.position = start + length + (at - start - length) % 4
+        """A byte string. Raises `BufferError` if it is cut off."""
+        data, self.position = sparse.octets(self.stream, self.position)
         return data
+
+
+class _Decoders(dict[int, "Decode"]):
+    """Decoders by constructor: those of `tobs.telegram.sparse`, and around Telethon's classes what is read by these."""
+
+    def __missing__(self, number: int) -> Decode:
+        kind = MessageEmpty if number == MessageEmpty.CONSTRUCTOR_ID else tlobjects.get(number)
+
+        def decode(data: bytes, at: int) -> tuple[Any, int]:
+            reader = PlainReader(data)
+            if kind is None:  # a boolean or a vector outside of a class, or nothing that is known
+                reader.position = at - 4
+                return BinaryReader.tgread_object(reader), reader.position
+            reader.position = at
+            return kind.from_reader(reader), reader.position
+
+        if kind is not None:
+            self[number] = decode
+        return decode
+
+
+_DECODERS = _Decoders()
+_DECODERS.update(sparse.decoders(_DECODERS))
 
 
 def read(data: bytes) -> Any:
