@@ -109,7 +109,7 @@ def _compiled(constructor: Constructor, kind: Any, others: Any) -> Decode:
         **{kind: Struct(f"<{code}").unpack_from for kind, code in _FIXED.items() if kind != "#"},
         "text": text,
         "octets": octets,
-        "vector": vector,
+        "numbers": numbers,
         "EPOCH": EPOCH,
         "seconds": timedelta,
     }
@@ -178,13 +178,26 @@ def _single(field: Field) -> Iterator[str]:
     elif kind in _FIXED:
         yield f" {target} = {kind}(data, at)[0]"
         yield f" at += {Struct('<' + _FIXED[kind]).size}"
-    elif kind == "string":
-        yield f" {target}, at = text(data, at)"
+    elif kind == "string":  # a short one needs no call
+        yield " length = data[at]"
+        yield " found = data[at + 1 : at + 1 + length]"
+        yield f" if length < {LONG} and len(found) == length:"
+        yield f"  {target} = str(found, 'utf-8', 'replace')"
+        yield "  at += length + 4 & -4"
+        yield " else:"
+        yield f"  {target}, at = text(data, at)"
     elif kind == "bytes":
         yield f" {target}, at = octets(data, at)"
-    elif kind.startswith("Vector<"):
-        yield f" found, at = vector(data, at, {None if kind == 'Vector<int>' else 'others'})"
+    elif kind == "Vector<int>":
+        yield " found, at = numbers(data, at)"
         yield f" if found: {target} = found"
+    elif kind.startswith("Vector<"):
+        yield " count = U(data, at + 4)[0]"
+        yield " at += 8"
+        yield f" if count: {target} = found = []"
+        yield " for _ in range(count):"
+        yield "  thing, at = others[U(data, at)[0]](data, at + 4)"
+        yield "  found.append(thing)"
     else:
         yield f" {target}, at = others[U(data, at)[0]](data, at + 4)"
 
@@ -210,14 +223,8 @@ def text(data: bytes, at: int) -> tuple[str, int]:
     return str(held, "utf-8", "replace"), at
 
 
-def vector(data: bytes, at: int, others: Any) -> tuple[list[Any], int]:
-    """A list of objects, or of numbers where `others` is None."""
+def numbers(data: bytes, at: int) -> tuple[list[int], int]:
+    """A list of numbers of four bytes."""
     count = NUMBER(data, at + 4)[0]
     at += 8
-    if others is None:
-        return list(Struct(f"<{count}i").unpack_from(data, at)), at + 4 * count
-    found = []
-    for _ in range(count):
-        thing, at = others[NUMBER(data, at)[0]](data, at + 4)
-        found.append(thing)
-    return found, at
+    return list(Struct(f"<{count}i").unpack_from(data, at)), at + 4 * count
