@@ -64,17 +64,24 @@ class Meters:
 
 
 class MeteredQueue(Generic[T]):
-    """A bounded queue between two stages that accounts for both sides' waiting."""
+    """A bounded queue between two stages that accounts for both sides' waiting.
 
-    def __init__(self, meters: Meters, name: str, capacity: int, giver: Stage, taker: Stage) -> None:
-        self._queue: asyncio.Queue[T] = asyncio.Queue(capacity)
+    It holds `capacity` items. Where `most` is higher it may come to hold that many: it doubles when it is found full
+    though its taker has waited since the last time. A queue that fills between two such waits evens out bursts and was
+    too small for them; one whose taker never waits only piles up what a slow stage leaves, and stays as it is.
+    """
+
+    def __init__(self, meters: Meters, name: str, capacity: int, giver: Stage, taker: Stage, *, most: int = 0) -> None:
+        self._queue: _Elastic[T] = _Elastic(capacity)
         self._meter = meters.queue(name, capacity)
         self._giver = giver
         self._taker = taker
+        self._most = max(capacity, most)
+        self._waited = taker.wait_get
 
     async def put(self, item: T) -> None:
         """Hand on; waits while the queue is full."""
-        if self._queue.full():
+        if self._queue.full() and not self._widened():
             began = time.perf_counter()
             await self._queue.put(item)
             self._giver.blocked_put += time.perf_counter() - began
@@ -92,3 +99,22 @@ class MeteredQueue(Generic[T]):
             item = self._queue.get_nowait()
         self._meter.change(-1)
         return item
+
+    def _widened(self) -> bool:
+        """Double the capacity if that is what the waiting on both sides asks for."""
+        if self._queue.capacity >= self._most or self._taker.wait_get <= self._waited:
+            return False
+        self._waited = self._taker.wait_get
+        self._queue.capacity = self._meter.capacity = min(2 * self._queue.capacity, self._most)
+        return True
+
+
+class _Elastic(asyncio.Queue[T]):
+    """An unbounded `asyncio.Queue` with a bound of its own, which may rise."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+
+    def full(self) -> bool:
+        return self.qsize() >= self.capacity
