@@ -9,10 +9,15 @@ manifest = Manifest(
     provides=("source", "runner"),
     knobs=(
         Knob("depth", 0, "History requests in flight; 0 sets it from the first page's round trip.", low=0, high=64),
-        Knob("page_queue", 8, "Pages that may wait to be normalised.", low=1, high=256, log=True, unit="pages"),
-        Knob("batch_queue", 4, "Batches that may wait to be committed.", low=1, high=256, log=True, unit="batches"),
+        Knob("page_queue", 0, "Pages that may wait to be normalised; 0 finds it.", low=0, high=256, unit="pages"),
+        Knob("batch_queue", 0, "Batches that may wait to be committed; 0 finds it.", low=0, high=256, unit="batches"),
         Knob(
-            "media_queue", 8, "Batches whose media may wait to be accepted.", low=1, high=256, log=True, unit="batches"
+            "media_queue",
+            0,
+            "Batches whose media may wait to be accepted; 0 finds it.",
+            low=0,
+            high=256,
+            unit="batches",
         ),
     ),
     expects=(

@@ -32,7 +32,7 @@ class AsyncPipeline:
     @hook
     def tobs_runner(self, ctx: Context) -> Runner:
         """Stages joined by bounded queues."""
-        return PipelinedRunner(ctx.meters, self._knobs["batch_queue"], self._knobs["media_queue"])
+        return PipelinedRunner(ctx, self._knobs["depth"], self._knobs["batch_queue"], self._knobs["media_queue"])
 
     @hook
     def tobs_lifespan(self, ctx: Context) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - the hook

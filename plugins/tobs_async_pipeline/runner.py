@@ -7,28 +7,33 @@ import time
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, TypeAlias
 
-from tobs.api import MeteredQueue, Traffic
+from tobs.api import Traffic
+from tobs_async_pipeline.queues import most_in_flight, queue
 from tobs_async_pipeline.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tobs.api import Batch, Chat, Flow, MediaRef, Meters, Page, Range, Stage
+    from tobs.api import Batch, Chat, Context, Flow, MediaRef, MeteredQueue, Page, Range, Stage
 
 Ready: TypeAlias = "tuple[Page, Batch, float, AsyncExitStack]"
 
 
 class PipelinedRunner:
-    """See `tobs.ports.Runner`. At most `batches` wait to be committed, the media of `media` batches to be accepted."""
+    """See `tobs.ports.Runner`. `batches` may wait to be committed, the media of `media` batches to be accepted.
 
-    def __init__(self, meters: Meters, batches: int, media: int) -> None:
-        self._meters = meters
+    0 finds how many, below the most history requests in flight, for which `depth` is that of the source.
+    """
+
+    def __init__(self, ctx: Context, depth: int, batches: int, media: int) -> None:
+        self._ctx = ctx
+        self._depth = depth
         self._batches = batches
         self._media = media
 
     async def __call__(self, chat: Chat, ranges: Sequence[Range], flow: Flow) -> None:
         """Run all stages to the end; the first failure stops them all and is raised."""
-        line = _Line(self._meters, self._batches, self._media, flow)
+        line = _Line(self._ctx, most_in_flight(self._ctx, self._depth), self._batches, self._media, flow)
         try:
             async with together() as stages:
                 stages.create_task(line.read(chat, ranges))
@@ -41,16 +46,12 @@ class PipelinedRunner:
 class _Line:
     """The stages of one chat and what is between them."""
 
-    def __init__(self, meters: Meters, batches: int, media: int, flow: Flow) -> None:
+    def __init__(self, ctx: Context, most: int, batches: int, media: int, flow: Flow) -> None:
         self._flow = flow
-        self._normalise, self._commit = meters.stage("normalise"), meters.stage("commit")
-        self._submit = meters.stage("submit")
-        self._ready: MeteredQueue[Ready | None] = MeteredQueue(
-            meters, "batches", batches, self._normalise, self._commit
-        )
-        self._media: MeteredQueue[list[MediaRef] | None] = MeteredQueue(
-            meters, "media", media, self._commit, self._submit
-        )
+        stage = ctx.meters.stage
+        self._normalise, self._commit, self._submit = stage("normalise"), stage("commit"), stage("submit")
+        self._ready: MeteredQueue[Ready | None] = queue(ctx, "batches", batches, most, self._normalise, self._commit)
+        self._media: MeteredQueue[list[MediaRef] | None] = queue(ctx, "media", media, most, self._commit, self._submit)
         self._held: set[AsyncExitStack] = set()
 
     async def read(self, chat: Chat, ranges: Sequence[Range]) -> None:
@@ -59,9 +60,11 @@ class _Line:
         async with aclosing(flow.source(chat, ranges)) as source:
             async for page in source:
                 held = AsyncExitStack()
+                came = time.perf_counter()
                 await held.enter_async_context(flow.budget.hold(page.size, Traffic.HISTORY))
                 self._held.add(held)
                 began = time.perf_counter()
+                self._normalise.blocked_put += began - came  # for bytes that later stages hold
                 batch = flow.normalise(page)
                 seconds = _worked(self._normalise, began)
                 await self._ready.put((page, batch, seconds, held))

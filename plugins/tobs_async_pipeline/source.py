@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
-from tobs.api import PAGE, MeteredQueue, Range, Span
+from tobs.api import PAGE, Range, Span
 from tobs_async_pipeline.chunks import Chunk
+from tobs_async_pipeline.queues import most_in_flight, queue
 from tobs_async_pipeline.together import together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Sequence
 
-    from tobs.api import Chat, Context, Page
+    from tobs.api import Chat, Context, MeteredQueue, Page
 
-PAGE_WORK = 0.004
+PAGE_WORK = 0.002
 """Seconds of work that a page takes here: what a round trip is divided by to find how many pages hide it."""
+QUEUEING = 4
+"""Round trips that an answer may take; one that took longer waited for its turn, and more requests do not help."""
 SHALLOWEST = 2
 WORTH_MEASURING = 3
 """Pages that a range must seem to hold below its first one before a request is spent to learn how many there are."""
@@ -32,9 +36,9 @@ class PipelinedSource:
 
     async def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]:
         """Yield pages as they come; their order is nobody's promise. Close it to end it early."""
-        meters = self._ctx.meters
-        pages: MeteredQueue[Page | None] = MeteredQueue(
-            meters, "pages", self._capacity, meters.stage("fetch"), meters.stage("normalise")
+        stage, most = self._ctx.meters.stage, most_in_flight(self._ctx, self._depth)
+        pages: MeteredQueue[Page | None] = queue(
+            self._ctx, "pages", self._capacity, most, stage("fetch"), stage("normalise")
         )
         reading = asyncio.create_task(_Reading(self._ctx, chat, ranges, pages, self._depth).run())
         try:
@@ -55,7 +59,7 @@ class _Reading:
         self._ctx = ctx
         self._chat = chat
         self._pages = pages
-        self._most = depth or int(ctx.knobs["history_in_flight"])
+        self._most = most_in_flight(ctx, depth)
         self._fixed = bool(depth)
         self._waiting = [Chunk(each, each.span.high, each.span.low) for each in ranges]
         self._walking: list[Chunk] = []
@@ -64,6 +68,7 @@ class _Reading:
         self._depth = 0
         self._measured = 0
         self._round_trip = inf
+        self._latest = 0.0
         self._obeyed = True
         self._stage = ctx.meters.stage("fetch", 1)
 
@@ -92,9 +97,14 @@ class _Reading:
             if work is not None:
                 await work
             elif self._walking:
-                await self._changed.wait()
+                await self._idle(self._changed)
             else:
                 return
+
+    async def _idle(self, until: asyncio.Event) -> None:
+        began = time.perf_counter()
+        await until.wait()
+        self._stage.wait_get += time.perf_counter() - began
 
     def _tell(self) -> None:
         self._changed.set()
@@ -111,7 +121,7 @@ class _Reading:
             return self._walk(self._enter(longest.split()))
         self._unmeasured = [pair for pair in self._unmeasured if pair[1] in self._walking and pair[1].left is None]
         # What is spent on measuring stays below what a depth of cursors may ask in excess.
-        if self._unmeasured and self._measured < self._depth - 1:
+        if self._unmeasured and self._measured < self._depth - 1 and self._latest <= QUEUEING * self._round_trip:
             pair = max(self._unmeasured, key=lambda pair: pair[0])
             self._unmeasured.remove(pair)
             self._measured += 1
@@ -156,13 +166,13 @@ class _Reading:
         seconds = clock() - began
         self._stage.busy += seconds
         self._stage.items += 1
-        self._round_trip = min(self._round_trip, seconds)
+        self._latest, self._round_trip = seconds, min(self._round_trip, seconds)
         return page
 
     async def _neighbour(self, chunk: Chunk) -> None:
         """Wait until the chunk below has begun; it may dissolve, and another be below."""
         while chunk.below is not None and not chunk.below.begun.is_set():
-            await chunk.below.begun.wait()
+            await self._idle(chunk.below.begun)
 
     async def _measure(self, guess: int, chunk: Chunk) -> None:
         """Ask what lies right below a range: its position says how much the range holds; else the guess has to do."""

@@ -17,7 +17,7 @@ from tobs.telegram.service import as_page
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tobs.ports import Chat, Source
+    from tobs.ports import Chat, Invoke, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,24 @@ class Message:
     id: int
 
 
+@dataclass(frozen=True)
+class Wrap:
+    """What a takeout puts around the requests of a range: the server then hands out what lies in `span` alone."""
+
+    span: Span
+
+    def __call__(self, invoke: Invoke) -> Invoke:
+        return invoke
+
+
 @dataclass
 class History:
     """Ids of a chat behind a wire, and the `Context` that asks for them.
 
     `delay` gives each request its seconds. `positions`, `offsets`: whether the server says positions and obeys
     add_offset. `shorten` may leave messages out of an answer's end. `meanwhile` is called before each answer. `hidden`
-    messages are counted and never handed out. `fails` names the request that is refused.
+    messages are counted and never handed out. `fails` names the request that is refused. Positions and counts inside of
+    a `Wrap` are those of its own messages, or if not `own` those of the whole history.
     """
 
     ids: Sequence[int]
@@ -43,6 +54,7 @@ class History:
     shorten: Callable[[int], int] = lambda many: many
     meanwhile: Callable[[History], None] = lambda _: None
     hidden: int = 0
+    own: bool = True
     fails: int | None = None
     in_flight: int = 0
     most: int = 0
@@ -66,27 +78,32 @@ class History:
             if number == self.fails:
                 raise ConnectionError(f"request {number}")
             self.meanwhile(self)
-            page = as_page(chat, within.span, self.answer(within.span, skip), skip)
+            page = as_page(chat, within.span, self.answer(within, skip), skip)
             await asyncio.sleep(seconds / 2)
         finally:
             self.in_flight -= 1
         self.answered += 1
         return page
 
-    def answer(self, span: Span, skip: int) -> Any:
+    def answer(self, within: Range, skip: int) -> Any:
         """As core.telegram.org/api/offsets has it: first the slice, then what is below the lower limit drops out."""
+        span, wrap = within.span, within.wrap
+        seen = [
+            one for one in self.newest_first if not isinstance(wrap, Wrap) or wrap.span.low <= one <= wrap.span.high
+        ]
+        counted = seen if self.own else self.newest_first
         start = 0
         if span.high < NEWEST:
-            start = next((at for at, one in enumerate(self.newest_first) if one <= span.high), len(self.newest_first))
+            start = next((at for at, one in enumerate(seen) if one <= span.high), len(seen))
         start += skip if self.offsets else 0
-        found = [one for one in self.newest_first[start : start + PAGE] if one >= span.low]
+        found = [one for one in seen[start : start + PAGE] if one >= span.low]
         found = found[: self.shorten(len(found))]
         return SimpleNamespace(
             messages=[Message(one) for one in found],
             users=[],
             chats=[],
-            count=len(self.newest_first) + self.hidden,
-            offset_id_offset=start if self.positions else None,
+            count=len(counted) + self.hidden,
+            offset_id_offset=start + sum(one > seen[0] for one in counted if seen) if self.positions else None,
             wire_size=100 * len(found),
         )
 

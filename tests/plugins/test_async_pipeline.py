@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.engine.fakes import CHAT
 from tests.engine.virtual import now, settle_down, virtually
-from tests.plugins.fakes_history import History, ids_of, read, unread, whole, with_gaps
+from tests.plugins.fakes_history import History, Wrap, ids_of, read, unread, whole, with_gaps
 from tobs.engine.spans import NEWEST
 from tobs.ports import PAGE, Range, Span
 from tobs_async_pipeline import manifest
@@ -132,7 +132,7 @@ def test_a_lagging_cursor_gives_away_what_it_has_not_read() -> None:
     assert len(history.asked) == 50
 
 
-@pytest.mark.parametrize(("seconds", "most"), [(0.001, 2), (0.02, 5), (1.0, 16)])
+@pytest.mark.parametrize(("seconds", "most"), [(0.001, 2), (0.02, 10), (1.0, 16)])
 def test_the_depth_is_set_from_the_round_trip(seconds: float, most: int) -> None:
     history = History(range(1, 5_001), lambda: seconds)
     pages, _ = read_all(history, 0, whole())
@@ -166,6 +166,72 @@ def test_what_a_range_wraps_its_requests_in_stays_around_all_of_them() -> None:
     read_all(history, 8, [Range(Span(500, NEWEST), wrap)])
     assert history.most > 1
     assert all(within.wrap is wrap for within, _ in history.asked)
+
+
+@given(
+    count=st.integers(0, 3_000),
+    gaps=GAPS,
+    depth=DEPTHS,
+    seed=SEEDS,
+    parts=st.integers(1, 6),
+    own=st.booleans(),
+    positions=st.booleans(),
+)
+@example(count=3_000, gaps=0.0, depth=16, seed=1, parts=4, own=True, positions=True)
+@example(count=3_000, gaps=0.0, depth=16, seed=1, parts=4, own=False, positions=True)
+@settings(max_examples=60)
+def test_ranges_with_wraps_of_their_own_are_each_read_within_theirs(
+    *, count: int, gaps: float, depth: int, seed: int, parts: int, own: bool, positions: bool
+) -> None:
+    """As a takeout divides a history: what a position counts may be the range's own messages or all."""
+    history = History(with_gaps(count, gaps, seed), scattered(seed), own=own, positions=positions)
+    ranges = split_ranges(history.ids, parts)
+    pages, _ = read_all(history, depth, ranges)
+    found = ids_of(pages)
+    assert (found if own and positions else sorted(set(found))) == sorted(history.ids)
+    assert unread(pages, ranges, max(history.ids, default=0)) == []
+    assert history.most <= depth
+    for within, _ in history.asked:
+        wrap = cast("Wrap", within.wrap)
+        assert wrap.span.low <= within.span.low or within.span == Span(
+            1, wrap.span.low - 1
+        )  # below it: once, to measure
+        assert within.span.high <= wrap.span.high
+    if own and positions:
+        assert len(history.asked) <= 1.02 * history.worth(ranges) + len(ranges) + depth
+
+
+def split_ranges(ids: Sequence[int], parts: int) -> list[Range]:
+    """Ranges that divide all ids, newest first, each with its wrap; the newest has no end."""
+    size = ceil((max(ids, default=0) + 1) / parts)
+    starts = [1 + part * size for part in range(parts)]
+    spans = [Span(low, NEWEST if low == starts[-1] else low + size - 1) for low in reversed(starts)]
+    return [Range(span, Wrap(span)) for span in spans]
+
+
+def test_ranges_with_wraps_are_read_at_once() -> None:
+    history = History(range(1, 6_401))
+    pages, seconds = read_all(history, 16, split_ranges(history.ids, 4))
+    assert ids_of(pages) == list(range(1, 6_401))
+    assert history.most == 16
+    assert seconds <= 0.1 * (64 / 16 + 4)
+
+
+def test_nothing_is_spent_on_measuring_while_requests_wait_for_their_turn() -> None:
+    times = iter([5.0, 0.1])
+    history = History(range(1, 5_001), lambda: next(times, 5.0))
+    pages, _ = read_all(history, 16, [Range(Span(2_001, NEWEST)), Range(Span(1_501, 1_600))])
+    assert ids_of(pages) == [*range(1_501, 1_601), *range(2_001, 5_001)]
+    assert len(history.asked) == 31
+
+
+def test_the_books_of_the_fetch_stage_are_complete() -> None:
+    history = History(range(1, 2_001))
+    pages, _ = read_all(history, 16, whole())
+    stage = history.meters.stages["fetch"]
+    assert stage.items == len(history.asked) == len(pages)
+    assert stage.busy == pytest.approx(0.1 * stage.items)
+    assert stage.wait_get > 0  # fifteen cursors wait for the first page
 
 
 # ---------------------------------------------------------------- a server that does not

@@ -16,7 +16,6 @@ from tests.engine.fakes import CHAT, FakeBooks, Seen, batch_of, page_of, ref
 from tests.engine.virtual import now, virtually
 from tests.plugins.fakes_history import History, whole
 from tobs.engine.budget import ByteBudget
-from tobs.meters import Meters
 from tobs.ports import Batch, Flow, MediaRef, Page, Range, Traffic
 from tobs_async_pipeline.runner import PipelinedRunner
 from tobs_async_pipeline.source import PipelinedSource
@@ -116,7 +115,7 @@ class Line:
 
 
 def runner(batches: int = 4, media: int = 8) -> PipelinedRunner:
-    return PipelinedRunner(Meters(), batches, media)
+    return PipelinedRunner(cast("Any", History([])), 0, batches, media)
 
 
 @given(batches=st.integers(1, 5), media=st.integers(1, 5), slow=st.sampled_from(("", "source", "commit", "submit")))
@@ -201,6 +200,41 @@ def test_a_budget_of_one_page_at_a_time_is_enough() -> None:
     assert line.budget._free[Traffic.HISTORY] == 1
 
 
+def rows(page: Page) -> Batch:
+    """A batch of messages that are no more than ids."""
+    return Batch(CHAT.id, page.span, cast("Any", page.messages), [], [])
+
+
+@pytest.mark.parametrize(("slow", "name"), [("commit", "batches"), ("submit", "media")])
+def test_a_queue_of_its_own_size_stays_small_before_a_stage_that_is_always_late(slow: str, name: str) -> None:
+    line, ctx = Line(slow=slow), History([])
+    virtually(lambda: PipelinedRunner(cast("Any", ctx), 0, 0, 0)(CHAT, whole(), line.flow))
+    assert len(line.seen.batches) == PAGES
+    assert ctx.meters.queues[name].capacity <= 4
+
+
+def test_queues_of_their_own_size_widen_for_bursts_up_to_the_requests_in_flight() -> None:
+    """All answers come at the same moment, and there is time until the next."""
+    history, line = History(range(1, 4_001)), Line()
+
+    async def main() -> None:
+        source = PipelinedSource(cast("Any", history), 16, 0)
+        flow = Flow(source, rows, line, line.submit, line.budget, [])
+        await PipelinedRunner(cast("Any", history), 16, 0, 0)(CHAT, whole(), flow)
+
+    virtually(main)
+    assert 8 <= history.meters.queues["pages"].capacity <= 16
+    assert history.meters.queues["batches"].capacity <= 16
+    assert all(queue.depth == 0 for queue in history.meters.queues.values())
+
+
+def test_waiting_for_bytes_is_told() -> None:
+    line, ctx = Line(budget=ByteBudget(1, 1), slow="commit"), History([])
+    virtually(lambda: PipelinedRunner(cast("Any", ctx), 0, 4, 4)(CHAT, whole(), line.flow))
+    assert ctx.meters.stages["normalise"].blocked_put > 0
+    assert ctx.meters.stages["normalise"].items == ctx.meters.stages["commit"].items == PAGES
+
+
 @given(seed=st.integers(0, 1_000), fails=st.one_of(st.none(), st.integers(1, 60)))
 @settings(max_examples=30)
 def test_source_and_runner_together_keep_everything_or_end_with_the_error(seed: int, fails: int | None) -> None:
@@ -210,9 +244,6 @@ def test_source_and_runner_together_keep_everything_or_end_with_the_error(seed: 
 
     async def nothing(refs: Sequence[MediaRef]) -> None:
         raise AssertionError(refs)
-
-    def rows(page: Page) -> Batch:
-        return Batch(CHAT.id, page.span, cast("Any", page.messages), [], [])
 
     async def main() -> None:
         source = PipelinedSource(cast("Any", history), 8, 2)
