@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.engine.fakes import Seen
 from tests.engine.virtual import FloodServer, now, settle_down, virtually
-from tobs.engine.pace import CUT, MARGIN, Pace, refill
+from tobs.engine.pace import CUT, MARGIN, Pace, drained, refill
 from tobs.engine.state import MemoryState
 from tobs.errors import LostError, RpcError
 from tobs.ports import Call
@@ -123,6 +124,40 @@ def test_a_cold_start_floods_three_times_at_most_and_then_uses_the_refill(
         assert len(server.floods) <= 3
         assert server.during == 0
         assert len(late) >= 0.8 * wanted * 300
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("pause", [60, 600])
+def test_a_short_run_spares_the_next_one_the_second_flood_and_most_of_the_time(pause: int, seed: int) -> None:
+    """80 requests are too few to find the refill; what they prove of it is enough for the next 80."""
+
+    async def main() -> None:
+        server, state = FloodServer(*HISTORIES, seed=seed), MemoryState()
+        first = pace_of(state)
+        await fetch(80, first.layer(server), 16)
+        first.save()
+        assert state.get("pace")[HISTORY]["opening"] is not None
+        assert len(server.floods) == 1
+        await asyncio.sleep(pause)
+        seconds = await fetch(80, pace_of(state).layer(server), 16)
+        assert len(server.floods) == 1
+        assert (80 - server.burst) / server.refill / seconds >= 0.8  # a full bucket, and its refill
+
+    virtually(main)
+
+
+def test_what_a_short_run_sent_counts_when_the_refill_is_found_in_a_later_one() -> None:
+    async def main() -> None:
+        server, state = FloodServer(*HISTORIES), MemoryState()
+        for _ in range(12):
+            pace = pace_of(state)
+            await fetch(60, pace.layer(server), 16)
+            pace.save()
+        assert len(server.floods) == 2
+        assert state.get("pace")[HISTORY]["opening"] is None
+        assert 0.85 * server.refill <= pace.rate(HISTORY) <= server.refill
 
     virtually(main)
 
@@ -342,6 +377,7 @@ def test_a_wait_outlives_the_run_that_met_it() -> None:
 
 
 GOOD: dict[str, Any] = {"rate": 3.0, "burst": 20.0, "tokens": 0.0, "opening": None, "at": 0.0, "until": 0.0}
+OPENING: dict[str, Any] = {"opening": [16, 32, 0.1], "began": 9.0, "sent": [8.0, 7.0]}
 
 
 @pytest.mark.parametrize(
@@ -355,6 +391,8 @@ GOOD: dict[str, Any] = {"rate": 3.0, "burst": 20.0, "tokens": 0.0, "opening": No
         *(GOOD | {"rate": rate} for rate in ("fast", 0, -1, math.nan, math.inf, None)),
         *(GOOD | {"burst": burst} for burst in (0, math.nan, math.inf, "full")),
         *(GOOD | {"until": until} for until in (math.nan, math.inf, "later")),
+        *(GOOD | OPENING | {"sent": sent} for sent in ("abc", 7, [None], [math.nan], ["late"])),
+        *(GOOD | OPENING | {"began": began} for began in (None, math.inf, "then")),
         *(GOOD | {"opening": opening} for opening in ([1], [1, 2], "abc", 7, [None, 2, 3], [math.inf, 1, 1])),
     ],
 )
@@ -434,3 +472,22 @@ def test_the_refill_is_found_from_what_was_served(rate: float, held: float, fact
         level -= 1
     found = refill(sent, 0.0, rate * factor, held, 0.0)
     assert rate * (0.95 - 2 / len(sent)) <= found <= rate * (1.03 + 2 / len(sent))
+
+
+@given(
+    rate=st.floats(0.5, 40),
+    held=st.integers(1, 100),
+    gaps=st.lists(st.floats(0, 5), min_size=1, max_size=200),
+)
+def test_what_was_served_proves_no_more_than_the_bucket_has(rate: float, held: int, gaps: list[float]) -> None:
+    """Requests as they come after a wait, those left out that the bucket would refuse."""
+    full = max(1.0, rate, held)
+    sent, level, at = [], max(1.0, rate), 0.0
+    for when in accumulate(gaps):
+        level = min(full, level + (when - at) * rate)
+        at = when
+        if level >= 1:
+            sent.append(when)
+            level -= 1
+    assert drained(sent, rate) <= full + 1e-6
+    assert refill(sent, 0.0, 50.0, full, 0.0, refused=False) <= max(rate, 50 * 0.97**199) * 1.04

@@ -3,9 +3,11 @@
 A method is free until the server refuses it for the first time. It is then taken for a token bucket: it holds so many
 requests when full and is refilled at some rate. The first refusal tells little of that rate, so after the wait requests
 start slowly and their rate doubles every ten seconds; the second refusal tells it almost exactly, since what was
-served between the two is the bucket's refill. From then on the rate stays just below: a slow increase while the server
-is content, a multiplicative decrease at each further refusal (AIMD). All of it, and a wait that is not over, is kept in
-the account's state, so that the next run starts knowing it. A method has a bucket for each `Call.scope`.
+served between the two is the bucket's refill. A run that ends in between leaves what it sent, and the next one goes on
+from the slowest refill that would have served all that. Once the refill is found the rate stays just below: a slow
+increase while the server is content, a multiplicative decrease at each further refusal (AIMD). All of it, and a wait
+that is not over, is kept in the account's state, so that the next run starts knowing it. A method has a bucket for each
+`Call.scope`.
 
 FLOOD_PREMIUM_WAIT is waited out and teaches nothing: it comes after so many bytes, however slowly they were asked for.
 """
@@ -34,10 +36,13 @@ FIRST = 0.5
 """Requests a second that the first rate is not below, lest a single refusal stall a method."""
 DOUBLED = 10.0
 """Seconds of sending in which the rate doubles while the refill is sought."""
+RESUMED = 3
+"""Bucketfuls of requests in which it doubles from what an earlier run has proven: a flood costs more than patience."""
 RISEN = 6 * 3600.0
 """Seconds of sending in which a found rate would grow by its own size: 3 % in ten minutes."""
-SHARE = 0.9
-"""How much of the refill that was found is used."""
+SHARE = 0.95
+"""How much of the refill that was found is used: it is found to some 3 %, and less costs every request what more costs
+one flood in a thousand."""
 ROOM = 0.8
 """How much of the burst that was found is used."""
 CUT = 0.7
@@ -60,8 +65,8 @@ class _Method:
 
     `rate` is requests a second, infinite until a first refusal; `tokens` of at most `burst` were left at `filled`.
     `opening` holds what led to the first refusal, until the refill is found: the requests sent up to the refused one,
-    all that were sent until that was known, and the seconds. `sent` are the times of the latest `count` requests since
-    `began`, the end of the last wait.
+    all that were sent until that was known, and the seconds; `resumed` says that an earlier run began to look. `sent`
+    are the times of the latest `count` requests since `began`, the end of the last wait.
     """
 
     rate: float = math.inf
@@ -70,6 +75,7 @@ class _Method:
     filled: float = 0.0
     blocked: float = -math.inf
     opening: tuple[int, int, float] | None = None
+    resumed: bool = False
     epoch: int = 0
     began: float = 0.0
     count: int = 0
@@ -156,6 +162,9 @@ class Pace:
                     "at": wall,
                     "until": wall + max(0.0, method.blocked - now),
                 }
+                if method.opening:
+                    kept[name]["began"] = round(now - method.began, 3)
+                    kept[name]["sent"] = [round(now - when, 3) for when in method.sent]
         if kept:
             self._state.put("pace", kept)
 
@@ -185,7 +194,16 @@ class Pace:
         if not all(map(math.isfinite, (burst, tokens, at))) or not SLOWEST <= rate < math.inf or burst < 1:
             raise ValueError(kept)
         tokens = min(burst, max(0.0, tokens) + max(0.0, wall - max(at, until)) * rate)
-        return _Method(rate, burst, tokens, now + left, now + left, opening, began=now + left)
+        method = _Method(rate, burst, tokens, now + left, now + left, opening, began=now + left)
+        if opening is not None and kept.get("sent"):
+            ages = [float(age) for age in (kept["began"], *kept["sent"])]
+            if not all(map(math.isfinite, ages)):
+                raise ValueError(kept)
+            method.began, *sent = (now - max(0.0, wall - at) - age for age in ages)
+            method.sent.extend(sent)
+            method.count = len(method.sent)
+            _resume(method)
+        return method
 
     async def _turn(self, method: _Method) -> bool:
         """Wait, first come first served, until one more request may go; True if it waited for the rate's sake."""
@@ -241,6 +259,14 @@ def _name(call: Call) -> str:
     return f"{call.scope}:{call.method}" if call.scope else call.method
 
 
+def _resume(method: _Method) -> None:
+    """Go on from what an earlier run has proven of the refill, if it sent more than a bucket may hold."""
+    if method.opening and method.count > method.opening[1]:
+        _, most, took = method.opening
+        method.rate = refill(method.sent, method.began, method.rate, most, took, refused=False)
+        method.resumed = True
+
+
 def _fill(method: _Method, now: float) -> None:
     if now > method.filled:
         method.tokens = min(method.burst, method.tokens + (now - method.filled) * method.rate)
@@ -249,7 +275,9 @@ def _fill(method: _Method, now: float) -> None:
 
 def _rise(method: _Method) -> None:
     """Increase the rate for one request that was content, by the time its turn took."""
-    if method.opening:
+    if method.opening and method.resumed:
+        method.rate *= 2 ** (1 / (RESUMED * method.opening[1]))
+    elif method.opening:
         method.rate *= 2 ** min(1.0, 1 / (method.rate * DOUBLED))
     else:
         method.rate += min(method.rate, 1.0) / RISEN
@@ -264,22 +292,24 @@ def _learn(method: _Method, times: Sequence[float], later: int) -> None:
     if math.isinf(method.rate):
         took = sent[-1] - sent[0]
         method.opening = (len(sent), len(times), took)
-        method.rate = max(FIRST, len(sent) / (took + REFILLED))
-        method.burst = 1.0
+        method.rate = max(FIRST, len(times) / (took + REFILLED))
+        method.burst = max(1.0, ROOM * (len(sent) - method.rate * took))
         return
     least, most, took = method.opening or (method.burst / ROOM, method.burst / ROOM, 0.0)
     found = refill(sent, method.began, method.rate, (least + most) / 2, took)
     if method.opening:
         method.opening = None
         method.rate = max(SLOWEST, SHARE * found)
-        method.burst = max(1.0, ROOM * (least - found * took))
+        method.burst = max(1.0, ROOM * max(least - found * took, drained(sent[:-1], found)))
     else:
         method.rate = max(SLOWEST, CUT * method.rate, SHARE * found)
         method.burst = max(1.0, CUT * method.burst)
 
 
-def refill(sent: Sequence[float], began: float, most: float, held: float, took: float) -> float:
-    """Requests a second, up to `most`, of the slowest bucket that would have served all of `sent` but the last.
+def refill(
+    sent: Sequence[float], began: float, most: float, held: float, took: float, *, refused: bool = True
+) -> float:
+    """Requests a second, up to `most`, of the slowest bucket that would have served all of `sent` but a `refused` last.
 
     At `began`, when a wait ended, it held one second's refill. Full, it holds what is left of `held` requests when
     those that were refilled in the `took` seconds of their sending are taken off.
@@ -292,9 +322,18 @@ def refill(sent: Sequence[float], began: float, most: float, held: float, took: 
             level = min(full, level + max(0.0, when - at) * rate)
             at = when
             # Halfway between the slowest that serves the last and the slowest that serves the one before it.
-            if level < (1.0 if left else 0.5):
+            if level < (1.0 if left or not refused else 0.5):
                 break
             level -= 1
         else:
             return rate
+    return most
+
+
+def drained(sent: Sequence[float], rate: float) -> float:
+    """Requests that a bucket with this refill must have held, full, to serve all of `sent`."""
+    most = lacking = at = 0.0
+    for when in sent:
+        lacking = max(0.0, lacking - (when - at) * rate) + 1
+        most, at = max(most, lacking), when
     return most
