@@ -1,12 +1,11 @@
-"""Measure what async_pipeline and parallel_media reach of what their links allow, printed as JSON.
+"""Measure what parallel_media reaches of what its link allows, and both it and async_pipeline under floods, as JSON.
 
-History: messages a second from the first history request to the last commit, 100 ms a round trip, no limits; the
-baseline on fewer messages. File: one large file, 100 ms and 4 MB/s a connection, from the first request to the last
+File: one large file, 100 ms and 4 MB/s a connection, from the first request to the last
 byte with connections that are open before; its share of connections x rate. Each is repeated, and all repeats are told
 with the machine's load; `best` is the one that was disturbed least. Floods: both plugins against request limits, which
-the two others do not have. All say what the lab counted, and whether the archive equals its truth.
+the file does not have. All say what the lab counted, and whether the archive equals its truth.
 
-    python experiments/bench_pipeline.py [--messages N] [--megabytes N] [--repeats N] [--only history|file|floods]
+    python experiments/bench_pipeline.py [--megabytes N] [--repeats N] [--only file|floods]
 """
 
 from __future__ import annotations
@@ -42,20 +41,6 @@ RTT_MS = 100
 RATE = 4
 """MB/s of one connection."""
 CONNECTIONS = 4
-HISTORY = """
-name = "bench_history"
-seed = 31
-
-[dataset]
-title = "Bench"
-username = "tobs_bench"
-messages = {messages}
-side_messages = 0
-rich = 0.5
-
-[network]
-dc = [{{ id = 2, rtt_ms = {rtt} }}]
-"""
 FILE = """
 name = "bench_file"
 seed = 32
@@ -122,14 +107,11 @@ AHEAD = Manifest("opened_ahead", "Connections are open before the clock starts."
 
 @dataclass
 class Clock:
-    """A probe: when the first request of a method was sent, when the last answer came and the last batch was kept."""
+    """A probe: when the first request of a method was sent and when the last answer came."""
 
     method: str
     first: float = inf
     answered: float = 0.0
-    kept: float = 0.0
-    cpu_first: float = 0.0
-    cpu_kept: float = 0.0
     requests: int = 0
     messages: int = 0
     size: int = 0
@@ -138,7 +120,6 @@ class Clock:
 
     def batch(self, page: Page, batch: Batch, seconds: float) -> None:  # noqa: ARG002 - the port
         """A batch is committed."""
-        self.kept, self.cpu_kept = time.perf_counter(), time.process_time()
         self.messages += len(batch.messages)
 
     def file(self, outcome: Settled, seconds: float) -> None:  # noqa: ARG002 - the port
@@ -150,7 +131,6 @@ class Clock:
         if attempt.method == self.method:
             now = time.perf_counter()
             self.first = min(self.first, now - attempt.seconds)
-            self.cpu_first = self.cpu_first or time.process_time()
             self.answered = now
             self.requests += 1
             self.most = max(self.most, attempt.in_flight)
@@ -187,27 +167,6 @@ async def export(lab: Child, folder: Path, method: str, arm: str) -> tuple[Clock
     }
 
 
-def history(folder: Path, messages: int, arm: str, repeats: int) -> list[dict[str, Any]]:
-    """Messages a second of a text-only chat."""
-    scenario = folder / "history.toml"
-    scenario.write_text(HISTORY.format(messages=messages, rtt=RTT_MS))
-    told = []
-    with spawn(scenario, folder / "lab") as lab:
-        for _ in range(repeats):
-            clock, facts = asyncio.run(export(lab, folder / "archive", "messages.getHistory", arm))
-            seconds = clock.kept - clock.first
-            facts |= {
-                "messages": clock.messages,
-                "seconds": round(seconds, 2),
-                "messages_per_second": round(clock.messages / seconds),
-                "cpu_us_per_message": round((clock.cpu_kept - clock.cpu_first) / clock.messages * 1e6, 1),
-                "pages_needed": ceil(clock.messages / PAGE),
-                "page_seconds": round(sum(clock.seconds) / len(clock.seconds), 4),
-            }
-            told.append(facts)
-    return told
-
-
 def file(folder: Path, megabytes: int, arm: str, repeats: int) -> list[dict[str, Any]]:
     """Share of connections x rate that one file reaches."""
     scenario = folder / "file.toml"
@@ -241,16 +200,11 @@ def best(told: list[dict[str, Any]], key: str) -> dict[str, Any]:
     return {"best": max(one[key] for one in told), "repeats": told}
 
 
-def measure(messages: int, megabytes: int, repeats: int, only: str | None) -> dict[str, Any]:
+def measure(megabytes: int, repeats: int, only: str | None) -> dict[str, Any]:
     """All measurements, in one run."""
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if only in {None, "history"}:
-            few = max(messages // 20, PAGE)
-            result["history_baseline"] = best(history(folder, few, "baseline", 1), "messages_per_second")
-            told = history(folder, messages, "baseline +async_pipeline", repeats)
-            result["history_async_pipeline"] = best(told, "messages_per_second")
         if only in {None, "file"}:
             few = max(megabytes // 10, 1)
             result["file_baseline"] = best(file(folder, few, "baseline +opened_ahead", 1), "share")
@@ -263,9 +217,8 @@ def measure(messages: int, megabytes: int, repeats: int, only: str | None) -> di
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", choices=("history", "file", "floods"))
+    parser.add_argument("--only", choices=("file", "floods"))
     given = parser.parse_args()
-    print(json.dumps(measure(given.messages, given.megabytes, given.repeats, given.only), indent=1))
+    print(json.dumps(measure(given.megabytes, given.repeats, given.only), indent=1))
