@@ -11,12 +11,23 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tobs.api import PAGE, Span
 
 if TYPE_CHECKING:
     from tobs.api import Page, Range
+
+
+class Start(NamedTuple):
+    """Where a chunk began: the id of its first page's first message, and what that page says of positions.
+
+    Chunks outlive their pages: a page itself would be 100 messages that nobody needs any more.
+    """
+
+    id: int
+    newer: int | None
+    total: int
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +52,7 @@ class Chunk:
     above: Chunk | None = None
     below: Chunk | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
-    first: Page | None = None
+    first: Start | None = None
 
     @property
     def pages(self) -> int:
@@ -76,7 +87,7 @@ class Chunk:
         """
         above, meant = self.above, True
         if page.messages:
-            self.first = page
+            self.first = Start(page.messages[0].id, page.newer, page.count)
             self.skip = 0
             if above is not None and above.first is not None:
                 meant = page.messages[0].id <= above.high or (above.left or 0) <= PAGE // 2
@@ -88,7 +99,7 @@ class Chunk:
 
     def _limit(self, above: Chunk | None) -> None:
         if above is not None and self.first is not None:
-            above.low = max(above.low, self.first.messages[0].id + 1)
+            above.low = max(above.low, self.first.id + 1)
 
     def _dissolve(self, above: Chunk) -> None:
         """There are fewer messages than expected, nobody knows how many fewer: who is above goes on by itself."""
@@ -142,11 +153,11 @@ class Chunk:
         return page
 
     @staticmethod
-    def _followed_by(next_page: Page, page: Page) -> bool:
-        """Whether the server's positions prove that nothing lies between two pages.
+    def _followed_by(start: Start, page: Page) -> bool:
+        """Whether the server's positions prove that nothing lies between a page and where the next chunk began.
 
         Positions are counted from the newest message: only under the same count are those of two answers comparable.
         """
-        if page.newer is None or next_page.newer is None:
+        if page.newer is None or start.newer is None:
             return False
-        return page.count == next_page.count and page.newer + len(page.messages) == next_page.newer
+        return page.count == start.total and page.newer + len(page.messages) == start.newer

@@ -134,30 +134,33 @@ class _Reading:
 
     async def _walk(self, chunk: Chunk) -> None:
         try:
-            while chunk.low <= chunk.high:
-                page = await self._ask(Range(Span(chunk.low, chunk.high), chunk.range.wrap), chunk.skip)
-                fresh = not chunk.begun.is_set()
-                if fresh:
-                    self._obeyed &= chunk.begin(page)
-                    if not page.messages and chunk.above is not None:
-                        return
-                if page.messages:
-                    chunk.advance(page)
-                    if fresh and chunk.above is None:
-                        self._learn(chunk, page)
-                self._tell()
-                if page.ended or chunk.left == 0:
-                    await self._neighbour(chunk)
-                yielded = chunk.cut(page)
-                if len(page.messages) - len(yielded.messages) > PAGE // 2:
-                    self._obeyed = False  # chunks do not begin where they should: better one cursor each
-                if yielded.messages or not page.messages or yielded.span.low <= yielded.span.high:
-                    await self._pages.put(yielded)
-                if yielded.ended:
-                    return
+            while chunk.low <= chunk.high and await self._step(chunk):
+                pass
         finally:
             self._walking.remove(chunk)
             self._tell()
+
+    async def _step(self, chunk: Chunk) -> bool:
+        """Ask for the next page of a chunk and hand it on, to hold it no longer; whether there may be more."""
+        page = await self._ask(Range(Span(chunk.low, chunk.high), chunk.range.wrap), chunk.skip)
+        fresh = not chunk.begun.is_set()
+        if fresh:
+            self._obeyed &= chunk.begin(page)
+            if not page.messages and chunk.above is not None:
+                return False
+        if page.messages:
+            chunk.advance(page)
+            if fresh and chunk.above is None:
+                self._learn(chunk, page)
+        self._tell()
+        if page.ended or chunk.left == 0:
+            await self._neighbour(chunk)
+        yielded = chunk.cut(page)
+        if len(page.messages) - len(yielded.messages) > PAGE // 2:
+            self._obeyed = False  # chunks do not begin where they should: better one cursor each
+        if yielded.messages or not page.messages or yielded.span.low <= yielded.span.high:
+            await self._pages.put(yielded)
+        return not yielded.ended
 
     async def _ask(self, within: Range, skip: int = 0) -> Page:
         clock = asyncio.get_running_loop().time

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tobs.ports import Chat, Invoke, Source
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Message:
     """As much of a message as a source looks at."""
 

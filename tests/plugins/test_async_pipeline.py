@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import weakref
 from contextlib import aclosing
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
@@ -223,6 +224,22 @@ def test_nothing_is_spent_on_measuring_while_requests_wait_for_their_turn() -> N
     pages, _ = read_all(history, 16, [Range(Span(2_001, NEWEST)), Range(Span(1_501, 1_600))])
     assert ids_of(pages) == [*range(1_501, 1_601), *range(2_001, 5_001)]
     assert len(history.asked) == 31
+
+
+def test_pages_that_were_handed_on_are_held_by_nobody() -> None:
+    """However long the history: what remains of a page is where its chunk began."""
+    history = History(range(1, 20_001))
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = 0
+
+    async def main() -> None:
+        nonlocal most
+        async for page in source(history, 16)(CHAT, whole()):
+            alive.add(page.messages[0])
+            most = max(most, len(alive))
+
+    virtually(main)
+    assert most <= 3
 
 
 def test_the_books_of_the_fetch_stage_are_complete() -> None:
