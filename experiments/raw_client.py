@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from telethon import TelegramClient
@@ -15,9 +13,9 @@ if TYPE_CHECKING:
     from tobs.lab.child import Child
 
 
-async def connect(lab: Child | Path, connection: Any = ConnectionTcpFull) -> TelegramClient:
-    """A client that is logged in by the server file, a lab's own or this one, and asks for no updates."""
-    server = json.loads(lab.read_text()) if isinstance(lab, Path) else lab.server
+async def connect(lab: Child | dict[str, Any], connection: Any = ConnectionTcpFull) -> TelegramClient:
+    """A client that is logged in by a server file, the lab's or this content of one, and asks for no updates."""
+    server = lab if isinstance(lab, dict) else lab.server
     rsa.add_key(server["public_key"], old=False)
     TelegramClient._config = None  # noqa: SLF001  kept for the whole class, but of another lab
     client = TelegramClient(
