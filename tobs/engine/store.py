@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 AHEAD = 8 * 1024 * 1024
 """Bytes that may wait in memory for an earlier part so that the hash can go on; past it the file is read back."""
 CHUNK = 1024 * 1024
+SMALL = 256 * 1024
+"""Bytes below which going to a thread costs more than writing or hashing them here; both release the GIL."""
 
 
 class Store:
@@ -109,7 +112,7 @@ class Store:
 
 
 class HashingSink:
-    """Passes bytes on and hashes them in order, whatever order they come in."""
+    """Passes bytes on and hashes them in order, whatever order they come in; much at once in a thread."""
 
     def __init__(self, sink: Sink, path: Path, size: int) -> None:
         self._sink = sink
@@ -117,29 +120,62 @@ class HashingSink:
         self._size = size
         self._hash = hashlib.sha256()
         self._at = 0
+        self._given = 0
+        self._hashing: asyncio.Future[None] | None = None
         self._ahead: dict[int, bytes] = {}
         self._held = 0
 
     async def write(self, offset: int, data: bytes) -> None:
         """Write and hash; a part written again replaces the first and starts the hash anew."""
         await self._sink.write(offset, data)
-        if offset < self._at:
-            self._hash, self._at = hashlib.sha256(), 0
-            self._ahead.clear()
-            self._held = 0
-        if offset > self._at:
-            if self._held + len(data) <= AHEAD:
-                self._ahead[offset] = data
-                self._held += len(data)
-            return
         while True:
-            self._hash.update(data)
-            self._at += len(data)
-            following = self._ahead.pop(self._at, None)
-            if following is None:
-                return
-            self._held -= len(following)
-            data = following
+            if offset < self._given:
+                await self._idle()
+                self._begin_anew()
+            elif self._hashing is not None and self._held + len(data) > AHEAD:
+                await asyncio.wait([self._hashing])
+            else:
+                break
+        self._held -= len(self._ahead.pop(offset, b""))
+        if offset == self._given or self._held + len(data) <= AHEAD:
+            self._ahead[offset] = data
+            self._held += len(data)
+            self._go_on()
+
+    def _begin_anew(self) -> None:
+        self._hash = hashlib.sha256()
+        self._at = self._given = self._held = 0
+        self._ahead.clear()
+
+    def _go_on(self) -> None:
+        """Hash what follows; what comes meanwhile is hashed when this is done."""
+        if self._hashing is not None:
+            return
+        pieces = []
+        while (piece := self._ahead.pop(self._given, None)) is not None:
+            pieces.append(piece)
+            self._given += len(piece)
+        if self._given - self._at < SMALL:
+            self._update(pieces)
+            self._done()
+        else:
+            self._hashing = asyncio.get_running_loop().run_in_executor(None, self._update, pieces)
+            self._hashing.add_done_callback(self._done)
+
+    def _update(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self._hash.update(piece)
+
+    def _done(self, hashing: asyncio.Future[None] | None = None) -> None:
+        self._held -= self._given - self._at
+        self._at = self._given
+        if hashing is not None:
+            self._hashing = None
+            self._go_on()
+
+    async def _idle(self) -> None:
+        while self._hashing is not None:
+            await asyncio.wait([self._hashing])
 
     @property
     def hashed(self) -> int:
@@ -147,9 +183,12 @@ class HashingSink:
         return self._at
 
     async def close(self) -> None:
-        """Close the sink below; bytes are safe on disk after it."""
-        self._ahead.clear()
-        await self._sink.close()
+        """Close the sink below, while the last bytes are hashed; they are safe on disk after it."""
+        try:
+            await self._sink.close()
+        finally:
+            await self._idle()
+            self._ahead.clear()
 
     async def digest(self) -> str:
         """SHA-256 of the whole file, in hexadecimal; what was not hashed on the way is read back."""
@@ -174,25 +213,49 @@ class PlainDisk:
 
 
 class PlainSink:
-    """One open file."""
+    """One open file. Much at once is written in a thread, so that a slow disk holds up nothing else."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
+        self._turn = threading.Lock()
+        """A write that was cancelled may still be under way in its thread: nothing may move or close the file then."""
 
     async def write(self, offset: int, data: bytes) -> None:
         """Write at a place; every byte or an error."""
+        if len(data) < SMALL and self._turn.acquire(blocking=False):
+            try:
+                self._put(offset, data)
+            finally:
+                self._turn.release()
+        else:
+            await asyncio.get_running_loop().run_in_executor(None, self._put_in_turn, offset, data)
+
+    def _put_in_turn(self, offset: int, data: bytes) -> None:
+        with self._turn:
+            self._put(offset, data)
+
+    def _put(self, offset: int, data: bytes) -> None:
         self._file.seek(offset)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
 
     async def close(self) -> None:
-        """Sync, so that a name in the archive never stands for bytes that a power cut can take."""
-        if not self._file.closed:
-            try:
-                await asyncio.to_thread(os.fsync, self._file.fileno())
-            finally:
-                self._file.close()
+        """Sync, so that a name in the archive never stands for bytes that a power cut can take; then close."""
+        closing = asyncio.get_running_loop().run_in_executor(None, self._close)
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing
+            raise
+
+    def _close(self) -> None:
+        with self._turn:
+            if not self._file.closed:
+                try:
+                    os.fsync(self._file.fileno())
+                finally:
+                    self._file.close()
 
 
 def disk_error(error: OSError, path: Path) -> ArchiveError:
