@@ -155,12 +155,12 @@ class HashingSink:
         while (piece := self._ahead.pop(self._given, None)) is not None:
             pieces.append(piece)
             self._given += len(piece)
-        if self._given - self._at < SMALL:
-            self._update(pieces)
-            self._done()
-        else:
+        if self._given - self._at >= SMALL:
             self._hashing = asyncio.get_running_loop().run_in_executor(None, self._update, pieces)
             self._hashing.add_done_callback(self._done)
+        elif pieces:
+            self._update(pieces)
+            self._done()
 
     def _update(self, pieces: Sequence[bytes]) -> None:
         for piece in pieces:
