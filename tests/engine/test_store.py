@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,8 @@ from hypothesis import strategies as st
 from tests.engine.fakes import FailingDisk, FakeBooks, MemorySink, Seen, content, ref
 from tests.engine.virtual import settle_down
 from tobs.engine import store as store_module
-from tobs.engine.store import HashingSink, PlainDisk, PlainSink, Store
+from tobs.engine.store import HashingSink, PlainDisk, Store
+from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, ConnectError, LostError, RpcError
 from tobs.ports import Bytes, Same, Settled
 
@@ -228,18 +228,11 @@ async def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12),
     data=st.data(),
     ahead=st.sampled_from([0, 30, 10_000]),
-    small=st.sampled_from([1, 20, 10_000]),
-    together=st.booleans(),
 )
 def test_the_hash_is_the_content_s_in_whatever_order_the_parts_come(
-    tmp_path_factory: pytest.TempPathFactory,
-    sizes: list[int],
-    data: st.DataObject,
-    ahead: int,
-    small: int,
-    together: bool,
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject, ahead: int
 ) -> None:
-    """Parts in any order, some of them twice, at once or not, in threads or not, with more or less room to wait in."""
+    """Parts in any order, some of them twice, with more or less room for those that come too early."""
     whole = content(1, sum(sizes))
     parts = [(sum(sizes[:number]), size) for number, size in enumerate(sizes)]
     order = data.draw(st.permutations(parts))
@@ -248,12 +241,8 @@ def test_the_hash_is_the_content_s_in_whatever_order_the_parts_come(
 
     async def main() -> str:
         sink = HashingSink(await PlainDisk().open(path, len(whole)), path, len(whole))
-        writes = [sink.write(offset, whole[offset : offset + size]) for offset, size in [*order, *again]]
-        if together:
-            await asyncio.gather(*writes)
-        else:
-            for write in writes:
-                await write
+        for offset, size in [*order, *again]:
+            await sink.write(offset, whole[offset : offset + size])
         await sink.close()
         digest = await sink.digest()
         assert sink.hashed == len(whole)
@@ -261,7 +250,6 @@ def test_the_hash_is_the_content_s_in_whatever_order_the_parts_come(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "AHEAD", ahead)
-        patch.setattr(store_module, "SMALL", small)
         assert asyncio.run(main()) == hashlib.sha256(whole).hexdigest()
     assert path.read_bytes() == whole
 
@@ -277,112 +265,29 @@ async def test_parts_in_order_are_hashed_on_the_way(tmp_path: Path) -> None:
     assert await sink.digest() == hashlib.sha256(b"abcd").hexdigest()
 
 
-class HeldSink(HashingSink):
-    """Hashes in a thread only when it is let, and says when it has begun."""
-
-    def __init__(self, sink: Sink, path: Path, size: int) -> None:
-        super().__init__(sink, path, size)
-        self.let, self.begun, self.runs = threading.Event(), threading.Event(), 0
-
-    def _update(self, pieces: Sequence[bytes]) -> None:
-        self.runs += 1
-        self.begun.set()
-        self.let.wait()
-        super()._update(pieces)
-
-
-async def test_writing_does_not_wait_for_hashing_until_too_much_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("parts", "times"), [(1, 0), (3, 0), (4, 1), (11, 2)])
+async def test_a_large_file_goes_to_the_disk_while_more_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int, times: int
 ) -> None:
-    monkeypatch.setattr(store_module, "AHEAD", 30)
-    monkeypatch.setattr(store_module, "SMALL", 1)
-    whole, below = content(1, 60), MemorySink()
-    sink = HeldSink(below, tmp_path / "none", 60)
-    try:
-        for offset in (0, 10, 20):
-            await sink.write(offset, whole[offset : offset + 10])
-        fourth = asyncio.ensure_future(sink.write(30, whole[30:40]))
-        await settle_down()
-        assert below.writes == [0, 10, 20, 30]
-        assert not fourth.done()
-    finally:
-        sink.let.set()
-    await fourth
-    await sink.write(40, whole[40:])
+    begun: list[int] = []
+    monkeypatch.setattr(store_module, "WRITE_BACK", 40)
+    monkeypatch.setattr(store_module, "begin_write_back", begun.append)
+    whole = content(1, parts * 10)
+    sink = await PlainDisk().open(tmp_path / "file", len(whole))
+    for offset in range(0, len(whole), 10):
+        await sink.write(offset, whole[offset : offset + 10])
+        if sink._begun is not None:
+            await sink._begun
+    assert begun == [sink._file.fileno()] * times
     await sink.close()
-    assert await sink.digest() == hashlib.sha256(whole).hexdigest()  # nothing is read back: there is no such file
-    assert sink.runs < 5  # what came meanwhile was hashed together
+    assert (tmp_path / "file").read_bytes() == whole
 
 
-async def test_closing_waits_for_the_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "SMALL", 1)
-    below = MemorySink()
-    sink = HeldSink(below, tmp_path / "none", 4)
-    await sink.write(0, b"abcd")
-    await asyncio.to_thread(sink.begun.wait)
-    closing = asyncio.ensure_future(sink.close())
-    await settle_down()
-    assert below.closed
-    assert not closing.done()
-    sink.let.set()
-    await closing
-    assert await sink.digest() == hashlib.sha256(b"abcd").hexdigest()
-
-
-async def test_a_write_that_was_cancelled_ends_before_the_file_is_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_module, "SMALL", 1)
-    let, begun = threading.Event(), threading.Event()
-
-    class Slow(PlainSink):
-        def _put(self, offset: int, data: bytes) -> None:
-            begun.set()
-            let.wait()
-            super()._put(offset, data)
-
-    sink = Slow(tmp_path / "file")
-    try:
-        writing = asyncio.ensure_future(sink.write(3, b"late"))
-        await asyncio.to_thread(begun.wait)
-        writing.cancel()
-        closing = asyncio.ensure_future(sink.close())
-        await settle_down()
-        assert writing.cancelled()
-        closing.cancel()
-        await settle_down()
-        assert not closing.done()
-    finally:
-        let.set()
-    with pytest.raises(asyncio.CancelledError):
-        await closing
-    assert sink._file.closed
-    assert (tmp_path / "file").read_bytes() == b"\0\0\0late"
-
-
-async def test_a_small_write_does_not_wait_in_the_loop_for_a_large_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_module, "SMALL", 3)
-    let, begun = threading.Event(), threading.Event()
-
-    class Slow(PlainSink):
-        def _put(self, offset: int, data: bytes) -> None:
-            if len(data) > 2:
-                begun.set()
-                let.wait()
-            super()._put(offset, data)
-
-    sink = Slow(tmp_path / "file")
-    try:
-        large = asyncio.ensure_future(sink.write(0, b"large"))
-        await asyncio.to_thread(begun.wait)
-        small = asyncio.ensure_future(sink.write(5, b"r"))
-        await settle_down()
-        assert not small.done()
-    finally:
-        let.set()
-    await asyncio.gather(large, small)
-    await sink.write(6, b"!")
-    await sink.close()
-    assert (tmp_path / "file").read_bytes() == b"larger!"
+def test_to_begin_writing_back_is_only_a_hint(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        file.write(b"bytes")
+        file.flush()
+        begin_write_back(file.fileno())
+        closed = file.fileno()
+    begin_write_back(closed)
+    assert (tmp_path / "file").read_bytes() == b"bytes"

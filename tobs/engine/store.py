@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tobs.engine.media import STALE
+from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
 from tobs.ports import Same, Settled
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 AHEAD = 8 * 1024 * 1024
 """Bytes that may wait in memory for an earlier part so that the hash can go on; past it the file is read back."""
 CHUNK = 1024 * 1024
-SMALL = 256 * 1024
-"""Bytes below which going to a thread costs more than writing or hashing them here; both release the GIL."""
+WRITE_BACK = 8 * 1024 * 1024
+"""Bytes of one file after which the system is asked to begin writing them."""
 
 
 class Store:
@@ -112,7 +112,7 @@ class Store:
 
 
 class HashingSink:
-    """Passes bytes on and hashes them in order, whatever order they come in; much at once in a thread."""
+    """Passes bytes on and hashes them in order, whatever order they come in."""
 
     def __init__(self, sink: Sink, path: Path, size: int) -> None:
         self._sink = sink
@@ -120,62 +120,29 @@ class HashingSink:
         self._size = size
         self._hash = hashlib.sha256()
         self._at = 0
-        self._given = 0
-        self._hashing: asyncio.Future[None] | None = None
         self._ahead: dict[int, bytes] = {}
         self._held = 0
 
     async def write(self, offset: int, data: bytes) -> None:
         """Write and hash; a part written again replaces the first and starts the hash anew."""
         await self._sink.write(offset, data)
-        while True:
-            if offset < self._given:
-                await self._idle()
-                self._begin_anew()
-            elif self._hashing is not None and self._held + len(data) > AHEAD:
-                await asyncio.wait([self._hashing])
-            else:
-                break
-        self._held -= len(self._ahead.pop(offset, b""))
-        if offset == self._given or self._held + len(data) <= AHEAD:
-            self._ahead[offset] = data
-            self._held += len(data)
-            self._go_on()
-
-    def _begin_anew(self) -> None:
-        self._hash = hashlib.sha256()
-        self._at = self._given = self._held = 0
-        self._ahead.clear()
-
-    def _go_on(self) -> None:
-        """Hash what follows; what comes meanwhile is hashed when this is done."""
-        if self._hashing is not None:
+        if offset < self._at:
+            self._hash, self._at = hashlib.sha256(), 0
+            self._ahead.clear()
+            self._held = 0
+        if offset > self._at:
+            if self._held + len(data) <= AHEAD:
+                self._ahead[offset] = data
+                self._held += len(data)
             return
-        pieces = []
-        while (piece := self._ahead.pop(self._given, None)) is not None:
-            pieces.append(piece)
-            self._given += len(piece)
-        if self._given - self._at >= SMALL:
-            self._hashing = asyncio.get_running_loop().run_in_executor(None, self._update, pieces)
-            self._hashing.add_done_callback(self._done)
-        elif pieces:
-            self._update(pieces)
-            self._done()
-
-    def _update(self, pieces: Sequence[bytes]) -> None:
-        for piece in pieces:
-            self._hash.update(piece)
-
-    def _done(self, hashing: asyncio.Future[None] | None = None) -> None:
-        self._held -= self._given - self._at
-        self._at = self._given
-        if hashing is not None:
-            self._hashing = None
-            self._go_on()
-
-    async def _idle(self) -> None:
-        while self._hashing is not None:
-            await asyncio.wait([self._hashing])
+        while True:
+            self._hash.update(data)
+            self._at += len(data)
+            following = self._ahead.pop(self._at, None)
+            if following is None:
+                return
+            self._held -= len(following)
+            data = following
 
     @property
     def hashed(self) -> int:
@@ -183,12 +150,9 @@ class HashingSink:
         return self._at
 
     async def close(self) -> None:
-        """Close the sink below, while the last bytes are hashed; they are safe on disk after it."""
-        try:
-            await self._sink.close()
-        finally:
-            await self._idle()
-            self._ahead.clear()
+        """Close the sink below; bytes are safe on disk after it."""
+        self._ahead.clear()
+        await self._sink.close()
 
     async def digest(self) -> str:
         """SHA-256 of the whole file, in hexadecimal; what was not hashed on the way is read back."""
@@ -205,7 +169,7 @@ class HashingSink:
 
 
 class PlainDisk:
-    """Writes as it comes and syncs once, when the file is closed."""
+    """Writes as it comes and syncs once, when the file is closed; of a large one little is left by then."""
 
     async def open(self, path: Path, size: int) -> PlainSink:  # noqa: ARG002 - the port
         """Make the file, empty."""
@@ -213,49 +177,34 @@ class PlainDisk:
 
 
 class PlainSink:
-    """One open file. Much at once is written in a thread, so that a slow disk holds up nothing else."""
+    """One open file. What was written goes on to the disk while more comes."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
-        self._turn = threading.Lock()
-        """A write that was cancelled may still be under way in its thread: nothing may move or close the file then."""
+        self._waiting = 0
+        self._begun: asyncio.Future[None] | None = None
 
     async def write(self, offset: int, data: bytes) -> None:
         """Write at a place; every byte or an error."""
-        if len(data) < SMALL and self._turn.acquire(blocking=False):
-            try:
-                self._put(offset, data)
-            finally:
-                self._turn.release()
-        else:
-            await asyncio.get_running_loop().run_in_executor(None, self._put_in_turn, offset, data)
-
-    def _put_in_turn(self, offset: int, data: bytes) -> None:
-        with self._turn:
-            self._put(offset, data)
-
-    def _put(self, offset: int, data: bytes) -> None:
         self._file.seek(offset)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
+        self._waiting += len(data)
+        if self._waiting >= WRITE_BACK and (self._begun is None or self._begun.done()):
+            self._waiting = 0
+            loop = asyncio.get_running_loop()
+            self._begun = loop.run_in_executor(None, begin_write_back, self._file.fileno())
 
     async def close(self) -> None:
-        """Sync, so that a name in the archive never stands for bytes that a power cut can take; then close."""
-        closing = asyncio.get_running_loop().run_in_executor(None, self._close)
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await closing
-            raise
-
-    def _close(self) -> None:
-        with self._turn:
-            if not self._file.closed:
-                try:
-                    os.fsync(self._file.fileno())
-                finally:
-                    self._file.close()
+        """Sync, so that a name in the archive never stands for bytes that a power cut can take."""
+        if not self._file.closed:
+            try:
+                if self._begun is not None:
+                    await self._begun
+                await asyncio.to_thread(os.fsync, self._file.fileno())
+            finally:
+                self._file.close()
 
 
 def disk_error(error: OSError, path: Path) -> ArchiveError:
