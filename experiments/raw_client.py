@@ -19,9 +19,9 @@ class Lab(Protocol):
         ...
 
 
-async def connect(lab: Lab, connection: Any = ConnectionTcpFull) -> TelegramClient:
-    """A client that is logged in by the server file and asks for no updates."""
-    server = lab.server
+async def connect(lab: Lab | dict[str, Any], connection: Any = ConnectionTcpFull) -> TelegramClient:
+    """A client that is logged in by a server file, the lab's or this content of one, and asks for no updates."""
+    server = lab if isinstance(lab, dict) else lab.server
     rsa.add_key(server["public_key"], old=False)
     TelegramClient._config = None  # noqa: SLF001  kept for the whole class, but of another lab
     client = TelegramClient(

@@ -4,12 +4,19 @@ from tobs.api import Expectation, Knob, Manifest
 
 manifest = Manifest(
     name="parallel_media",
-    summary="Several files and parts in flight; small files first, large ones in parallel parts, kinds share fairly.",
+    summary="Files and parts fill the room of each data centre; small files first, a large one beside them.",
     load="tobs_parallel_media.plugin:ParallelMedia",
     provides=("agenda", "parts"),
     knobs=(
-        Knob("files", 12, "Files at once from one data centre.", low=1, high=64, log=True, unit="files"),
-        Knob("parts", 0, "Parts of one file in flight; 0 fills its data centre's connections.", low=0, high=64),
+        Knob("files", 0, "Files at once from one data centre; 0: as many as fill its room.", low=0, high=64),
+        Knob("parts", 0, "Parts of one file in flight at most; 0: as many as its data centre has room for.", 0, 64),
+        Knob(
+            "reserve",
+            0.125,
+            "Share of a data centre's room that its largest waiting file has while small ones go first.",
+            low=0.0,
+            high=0.5,
+        ),
         Knob("backlog", 200, "Files that may wait before history has to.", low=1, high=10_000, log=True, unit="files"),
         Knob(
             "ageing",

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
-from tobs.api import Agenda, Context, MediaRef, Parts, UsageError, Value, hook
+from tobs.api import Agenda, Context, Lanes, MediaRef, Parts, UsageError, Value, hook
 from tobs_parallel_media.agenda import SharedAgenda
 from tobs_parallel_media.parts import ParallelParts
+from tobs_parallel_media.windows import Centres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -22,13 +23,16 @@ class ParallelMedia:
         self._knobs = knobs
         self._shares = read_shares(str(knobs["shares"]))
         self._agenda: SharedAgenda | None = None
+        self._centres: Centres | None = None
 
     @hook
-    def tobs_agenda(self, ctx: Context, work: Callable[[MediaRef], Awaitable[None]]) -> Agenda:
+    def tobs_agenda(self, ctx: Context, work: Callable[[MediaRef], Awaitable[None]], lanes: Lanes) -> Agenda:
         """A priority queue a data centre."""
         self._agenda = SharedAgenda(
             work,
             ctx.meters,
+            lanes,
+            self._shared(ctx),
             files=int(self._knobs["files"]),
             backlog=int(self._knobs["backlog"]),
             ageing=float(self._knobs["ageing"]),
@@ -39,7 +43,15 @@ class ParallelMedia:
     @hook
     def tobs_parts(self, ctx: Context) -> Parts:
         """Parts of one file in parallel."""
-        return ParallelParts(ctx, int(self._knobs["parts"]))
+        return ParallelParts(ctx, self._shared(ctx))
+
+    def _shared(self, ctx: Context) -> Centres:
+        """What agenda and parts both look at. The pool is asked for when it is used."""
+        if self._centres is None:
+            self._centres = Centres(
+                lambda: ctx.pool, most=int(self._knobs["parts"]), reserve=float(self._knobs["reserve"])
+            )
+        return self._centres
 
     @hook
     def tobs_lifespan(self, ctx: Context) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - the hook

@@ -15,6 +15,7 @@ from tests.engine.fakes import FailingDisk, FakeBooks, MemorySink, Seen, content
 from tests.engine.virtual import settle_down
 from tobs.engine import store as store_module
 from tobs.engine.store import HashingSink, PlainDisk, Store
+from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, ConnectError, LostError, RpcError
 from tobs.ports import Bytes, Same, Settled
 
@@ -262,3 +263,31 @@ async def test_parts_in_order_are_hashed_on_the_way(tmp_path: Path) -> None:
     await sink.close()
     assert below.closed
     assert await sink.digest() == hashlib.sha256(b"abcd").hexdigest()
+
+
+@pytest.mark.parametrize(("parts", "times"), [(1, 0), (3, 0), (4, 1), (11, 2)])
+async def test_a_large_file_goes_to_the_disk_while_more_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int, times: int
+) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr(store_module, "WRITE_BACK", 40)
+    monkeypatch.setattr(store_module, "begin_write_back", begun.append)
+    whole = content(1, parts * 10)
+    sink = await PlainDisk().open(tmp_path / "file", len(whole))
+    for offset in range(0, len(whole), 10):
+        await sink.write(offset, whole[offset : offset + 10])
+        if sink._begun is not None:
+            await sink._begun
+    assert begun == [sink._file.fileno()] * times
+    await sink.close()
+    assert (tmp_path / "file").read_bytes() == whole
+
+
+def test_to_begin_writing_back_is_only_a_hint(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        file.write(b"bytes")
+        file.flush()
+        begin_write_back(file.fileno())
+        closed = file.fileno()
+    begin_write_back(closed)
+    assert (tmp_path / "file").read_bytes() == b"bytes"

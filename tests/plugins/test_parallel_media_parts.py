@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -16,6 +16,7 @@ from tests.engine.virtual import now, virtually
 from tobs.engine.budget import ByteBudget
 from tobs.ports import Part, Traffic
 from tobs_parallel_media.parts import ParallelParts
+from tobs_parallel_media.windows import Centres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +33,15 @@ class Surroundings:
     """As much of a `Context` as parts need: it is its own pool."""
 
     budget: ByteBudget
-    knobs: dict[str, int] = field(default_factory=lambda: {"connections": 4, "in_flight": 2})
+    places: int = 8
 
     @property
     def pool(self) -> Surroundings:
         return self
+
+    def room(self, dc: int) -> int:
+        assert dc
+        return self.places
 
     def part_size(self, dc: int, size: int) -> int:
         assert dc
@@ -70,7 +75,8 @@ class Server:
 
 def parts_of(window: int, budget: int = 10**6) -> tuple[ParallelParts, ByteBudget]:
     bytes_in_flight = ByteBudget(1, budget)
-    return ParallelParts(cast("Any", Surroundings(bytes_in_flight)), window), bytes_in_flight
+    around: Any = Surroundings(bytes_in_flight)
+    return ParallelParts(around, Centres(lambda: around.pool, most=window)), bytes_in_flight
 
 
 @given(
@@ -95,7 +101,7 @@ def test_each_part_comes_once_and_the_file_is_the_same_whatever_the_order(
     assert virtually(main) == size
     assert bytes(sink.data) == content(1, size)
     assert sorted(server.asked) == sorted(sink.writes) == list(range(0, size, STEP))
-    assert server.most <= (window or 8)
+    assert server.most <= min(window or 8, 8)
     assert held._free[Traffic.MEDIA] == budget
 
 
@@ -136,7 +142,7 @@ def test_cancelled_it_gives_its_bytes_back(after: float, window: int) -> None:
     assert held._free[Traffic.MEDIA] == 6 * STEP
 
 
-@pytest.mark.parametrize(("window", "seconds"), [(1, 8.0), (2, 4.0), (0, 1.0), (64, 0.1)])
+@pytest.mark.parametrize(("window", "seconds"), [(1, 8.0), (2, 4.0), (0, 1.0), (64, 1.0)])
 def test_a_large_file_alone_keeps_its_window_full_to_the_end(window: int, seconds: float) -> None:
     size = 80 * STEP
     server = Server(size)
@@ -147,3 +153,84 @@ def test_a_large_file_alone_keeps_its_window_full_to_the_end(window: int, second
         return now()
 
     assert virtually(main) <= seconds + 0.101
+
+
+async def test_a_file_of_no_bytes_asks_for_nothing() -> None:
+    server, sink = Server(0), MemorySink()
+    copy, _ = parts_of(0)
+    assert await copy(ref(1, 0), server.read, sink, 0) == 0
+    assert not server.asked
+
+
+def test_the_window_follows_the_room_while_the_file_moves() -> None:
+    size = 400 * STEP
+    server = Server(size)
+    around: Any = Surroundings(ByteBudget(1, 10**6))
+    centres = Centres(lambda: around)
+    seen: list[int] = []
+
+    async def main() -> None:
+        copying = asyncio.create_task(ParallelParts(around, centres)(ref(1, size), server.read, MemorySink(), size))
+        for places in (8, 3, 1, 20, 5):
+            around.places = places
+            await asyncio.sleep(0.25)  # two parts' time: those who are too many have come to their end
+            seen.append(server.moving)
+        await copying
+        assert len(asyncio.all_tasks()) == 1
+
+    virtually(main)
+    assert seen == [8, 3, 1, 20, 5]
+    assert sorted(server.asked) == list(range(0, size, STEP))
+
+
+def test_two_files_share_the_room_and_the_second_has_it_when_the_first_ends() -> None:
+    one, other = Server(40 * STEP), Server(400 * STEP)
+    around: Any = Surroundings(ByteBudget(1, 10**6))
+    centres = Centres(lambda: around, reserve=0.25)
+    copy = ParallelParts(around, centres)
+
+    async def main() -> None:
+        async def move(file_id: int, server: Server, *, large: bool) -> None:
+            centres.begin(file_id, 2, server.size, float(server.size), large=large)
+            try:
+                await copy(ref(file_id, server.size), server.read, MemorySink(), server.size)
+            finally:
+                centres.end(file_id)
+
+        large = asyncio.create_task(move(2, other, large=True))
+        await asyncio.sleep(0.25)
+        assert other.moving == 8
+        small = asyncio.create_task(move(1, one, large=False))
+        await asyncio.sleep(0.25)
+        assert (one.moving, other.moving) == (6, 2)
+        await small
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert other.moving == 8  # at once, not only when a part is there
+        await large
+        assert len(asyncio.all_tasks()) == 1
+
+    virtually(main)
+
+
+@given(
+    flights=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 1000)), max_size=12),
+    large=st.integers(-1, 11),
+    room=st.integers(1, 40),
+    most=st.sampled_from((0, 1, 3, 64)),
+    reserve=st.sampled_from((0.0, 0.125, 0.5)),
+)
+def test_shares_fill_the_room_and_leave_nobody_out(
+    flights: list[tuple[int, int]], large: int, room: int, most: int, reserve: float
+) -> None:
+    around: Any = Surroundings(ByteBudget(1, 1), places=room)
+    centre = Centres(lambda: around, most=most, reserve=reserve)[2]
+    moving = [centre.begin(parts, float(rank), large=number == large) for number, (parts, rank) in enumerate(flights)]
+    shares = {flight: min(centre.share(flight), flight.parts) for flight in moving}
+    wanted = sum(min(flight.parts, most or room, room) for flight in moving)
+    busy = sum(1 for flight in moving if flight.parts)
+    assert all(share >= 1 for flight, share in shares.items() if flight.parts)
+    assert sum(shares.values()) <= room + busy
+    if not most:
+        kept = centre.reserves() if centre.has_large() else 0
+        assert sum(shares.values()) >= min(wanted, room) - kept

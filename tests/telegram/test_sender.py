@@ -9,6 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from telethon.crypto import AuthKey
+from telethon.network.mtprotostate import MTProtoState
+from telethon.network.requeststate import RequestState
 from telethon.tl import types
 from telethon.tl.functions.contacts import ResolveUsernameRequest
 from telethon.tl.functions.help import GetConfigRequest
@@ -18,8 +21,9 @@ from telethon.tl.functions.users import GetUsersRequest
 from tests.export.changing import running
 from tests.export.labs import main_chat, world_of
 from tobs.errors import ConnectError, LostError, RpcError
+from tobs.telegram import wire
 from tobs.telegram.account import Account, load
-from tobs.telegram.sender import TelegramSender, open_sender
+from tobs.telegram.sender import TelegramSender, _Loggers, open_sender
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -166,3 +170,51 @@ async def test_a_server_that_speaks_something_else(tmp_path: Path, said: bytes) 
     finally:
         listening.close()
         await listening.wait_closed()
+
+
+async def test_an_acknowledgement_travels_with_the_next_request(tmp_path: Path) -> None:
+    async with connected(tmp_path) as (_, sender):
+        inner: Any = sender._sender
+        packets: list[int] = []
+        send = inner._connection.send
+
+        async def counted(data: bytes) -> None:
+            packets.append(len(data))
+            await send(data)
+
+        inner._connection.send = counted
+        for _ in range(10):
+            await sender.send(MYSELF)
+        assert len(packets) == 10
+        assert len(inner._pending_ack) <= 1
+
+
+async def test_an_acknowledgement_that_finds_no_company_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "ACK_WITHIN", 0.0)
+    packer = wire.Packer(MTProtoState(AuthKey(bytes(256)), loggers=_Loggers()), _Loggers())
+    packer.append(RequestState(types.MsgsAck([1])))
+    states, data = await packer.get()
+    assert [type(state.request) for state in states] == [types.MsgsAck]
+    assert data
+
+
+async def test_requests_take_all_acknowledgements_along() -> None:
+    packer = wire.Packer(MTProtoState(AuthKey(bytes(256)), loggers=_Loggers()), _Loggers())
+    packer.append(RequestState(types.MsgsAck([1])))
+    getting = asyncio.ensure_future(packer.get())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not getting.done()
+    packer.append(RequestState(types.MsgsAck([3])))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not getting.done()
+    packer.append(RequestState(MYSELF))
+    states, _ = await getting
+    assert [type(state.request).__name__ for state in states] == ["MsgsAck", "MsgsAck", "GetUsersRequest"]
+
+
+async def test_a_connection_reads_far_ahead(tmp_path: Path) -> None:
+    async with connected(tmp_path) as (_, sender):
+        inner: Any = sender._sender
+        assert inner._connection._reader._limit == wire.READ_AHEAD

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tobs.engine.media import STALE
+from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
 from tobs.ports import Same, Settled
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 AHEAD = 8 * 1024 * 1024
 """Bytes that may wait in memory for an earlier part so that the hash can go on; past it the file is read back."""
 CHUNK = 1024 * 1024
+WRITE_BACK = 8 * 1024 * 1024
+"""Bytes of one file after which the system is asked to begin writing them."""
 
 
 class Store:
@@ -166,7 +169,7 @@ class HashingSink:
 
 
 class PlainDisk:
-    """Writes as it comes and syncs once, when the file is closed."""
+    """Writes as it comes and syncs once, when the file is closed; of a large one little is left by then."""
 
     async def open(self, path: Path, size: int) -> PlainSink:  # noqa: ARG002 - the port
         """Make the file, empty."""
@@ -174,10 +177,12 @@ class PlainDisk:
 
 
 class PlainSink:
-    """One open file."""
+    """One open file. What was written goes on to the disk while more comes."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
+        self._waiting = 0
+        self._begun: asyncio.Future[None] | None = None
 
     async def write(self, offset: int, data: bytes) -> None:
         """Write at a place; every byte or an error."""
@@ -185,11 +190,18 @@ class PlainSink:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
+        self._waiting += len(data)
+        if self._waiting >= WRITE_BACK and (self._begun is None or self._begun.done()):
+            self._waiting = 0
+            loop = asyncio.get_running_loop()
+            self._begun = loop.run_in_executor(None, begin_write_back, self._file.fileno())
 
     async def close(self) -> None:
         """Sync, so that a name in the archive never stands for bytes that a power cut can take."""
         if not self._file.closed:
             try:
+                if self._begun is not None:
+                    await self._begun
                 await asyncio.to_thread(os.fsync, self._file.fileno())
             finally:
                 self._file.close()

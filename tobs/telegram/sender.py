@@ -1,6 +1,7 @@
 """One connection to one data centre: Telethon's sender with its retries off, and errors in our own words.
 
-This is the only module that touches what Telethon keeps inside; `tests/telegram` holds it against the lab.
+This module and `wire` are the only ones that touch what Telethon keeps inside; `tests/telegram` holds them against the
+lab.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import telethon
 from telethon.crypto import AuthKey
 from telethon.errors import AuthKeyNotFound, RPCError
 from telethon.errors.rpcerrorlist import rpc_errors_dict, rpc_errors_re
-from telethon.network import ConnectionTcpAbridged, MTProtoSender
 from telethon.tl.alltlobjects import LAYER
 from telethon.tl.functions import InitConnectionRequest, InvokeWithLayerRequest, PingRequest
 from telethon.tl.tlobject import TLRequest
 
 from tobs import __version__
 from tobs.errors import ConnectError, KeyUnknownError, LostError, RpcError, UnreachableError
+from tobs.telegram.wire import Connection, Sender
 
 if TYPE_CHECKING:
     from tobs.telegram.account import Account
@@ -56,7 +57,7 @@ class _Discard:
 class TelegramSender:
     """See `tobs.ports.Sender`."""
 
-    def __init__(self, sender: MTProtoSender, dc: int) -> None:
+    def __init__(self, sender: Sender, dc: int) -> None:
         self._sender = sender
         self._waiting: set[asyncio.Future[Any]] = set()
         self.dc = dc
@@ -147,7 +148,7 @@ async def connect_sender(dc: int, address: tuple[str, int], key: bytes | None, s
     Raises `UnreachableError` if the address cannot be reached, `ConnectError` if the server is not whom we trust.
     """
     host, port = address
-    sender = MTProtoSender(
+    sender = Sender(
         AuthKey(key) if key else None,
         loggers=_Loggers(),
         retries=1,
@@ -156,7 +157,7 @@ async def connect_sender(dc: int, address: tuple[str, int], key: bytes | None, s
         connect_timeout=CONNECT_TIMEOUT,
         updates_queue=_Discard(),
     )
-    connection = ConnectionTcpAbridged(host, port, dc, loggers=_Loggers())
+    connection = Connection(host, port, dc, loggers=_Loggers())
     try:
         async with asyncio.timeout(2 * CONNECT_TIMEOUT):
             await sender.connect(connection)
