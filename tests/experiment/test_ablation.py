@@ -59,7 +59,7 @@ class Exporter:
 
 @pytest.fixture(autouse=True)
 def fourteen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fourteen plugins are installed, and one more that is off unless asked for. Their code is not read for each run."""
+    """Fourteen plugins are installed, and one more that is off unless asked for; nobody reads their code."""
     last = plugin("takes_consent", load="tests.host.plugins.misuse:Quiet", default=False)
     known = Found(by_name(*(plugin(name, load="tests.host.plugins.misuse:Quiet") for name in NAMES), last))
     for module in ("definition", "ablate"):
