@@ -98,14 +98,14 @@ def wheel(session: nox.Session) -> None:
 def campaign(session: nox.Session) -> None:
     """The tests that need minutes of real runs."""
     install(session)
-    session.run("pytest", "-m", "campaign", "--timeout", "900", *session.posargs)
+    session.run("pytest", "-m", "campaign", "--timeout", "900", "-n", "0", *session.posargs)
 
 
 @nox.session(default=False)
 def browser(session: nox.Session) -> None:
     """The pages that TOBS writes, looked at in a real Chromium, which has to be installed."""
     install(session)
-    session.run("pytest", "-m", "browser", *session.posargs)
+    session.run("pytest", "-m", "browser", "-n", "0", *session.posargs)
 
 
 @nox.session(default=False)
