@@ -116,6 +116,20 @@ def promises(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def efficiency(session: nox.Session) -> None:
+    """How near everything together comes to the limit of the scenarios that have a bar; takes a quarter of an hour."""
+    install(session)
+    session.run("python", "experiments/efficiency.py", *session.posargs)
+
+
+@nox.session(default=False)
+def random(session: nox.Session) -> None:
+    """The same on three scenarios drawn at random: `nox -s random -- --seed 7`."""
+    install(session)
+    session.run("python", "experiments/random_scenarios.py", *session.posargs)
+
+
+@nox.session(default=False)
 def soak(session: nox.Session) -> None:
     """Half an hour of clients of every kind on one lab; its memory must stay flat."""
     install(session)
