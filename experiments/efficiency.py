@@ -263,7 +263,7 @@ def _learn(definition: Definition, number: int, folder: Path, run: Launch) -> tu
     for file in [file for file in (work / STATE).rglob("*") if file.is_file()]:
         if file.name == MEMORY and "plugins" not in file.relative_to(work / STATE).parts:
             kept = json.loads(file.read_text(encoding="utf-8"))
-            known |= {method for method, what in kept.items() if "rate" in what}
+            known |= {bucket.rpartition(":")[2] for bucket, what in kept.items() if "rate" in what}
         else:
             file.unlink()
     return work, frozenset(known)

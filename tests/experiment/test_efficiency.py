@@ -57,7 +57,7 @@ class Exporter:
         (work / LAB / "server.json").write_text("{}")
         (work / ARCHIVE / "tobs.sqlite").write_text("")
         (account / "plugins" / "dc_routing" / "keys.json").write_text("{}")
-        (account / "pace.json").write_text(json.dumps({PART: {"rate": 9.0}, HISTORY: {"until": 5.0}}))
+        (account / "pace.json").write_text(json.dumps({f"takeout:{PART}": {"rate": 9.0}, HISTORY: {"until": 5.0}}))
 
 
 def reached(exporter: Exporter, folder: Path, *, learned: bool = False, bar: float = 0.9, runs: int = 1) -> Reached:
