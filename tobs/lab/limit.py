@@ -69,9 +69,7 @@ class Limit:
     detail: dict[str, float]
 
 
-def limit(
-    scenario: Scenario, world: World, chats: int | Iterable[int] | None = None, *, takeout: bool = True
-) -> Limit:
+def limit(scenario: Scenario, world: World, chats: int | Iterable[int] | None = None, *, takeout: bool = True) -> Limit:
     """The limit of exporting `chats` (marked ids; None: all) of `world` under `scenario`. Raises UsageError.
 
     `takeout`: whether a client may begin a takeout; without, it is the limit of those that do not.
