@@ -28,11 +28,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from efficiency_table import table
 from tobs.errors import TobsError, UsageError
 from tobs.experiment import surroundings
 from tobs.experiment.definition import Definition, Wanted, define
 from tobs.experiment.launch import ARCHIVE, STATE, WORK, Result, Trial, launch
-from tobs.experiment.report import aligned
 from tobs.lab.limit import Limit, limit
 from tobs.lab.scenario import load
 from tobs.lab.server_file import main_chat
@@ -292,53 +292,6 @@ def _run(arm: str, seed: int, bounded: Bound, result: Result, known: frozenset[s
 
 def _told(run: Run) -> str:
     return run.invalid or f"{run.seconds:.2f} s of {run.limit:.2f}, efficiency {run.efficiency:.3f}"
-
-
-HEAD = (
-    *("scenario", "scale", "arm", "limit s", "set by", "without takeout s", "seconds", "efficiency", "bar", "x slower"),
-    *("floods", "of warm-up", "in 1,000", "in a wait", "twice", "messages/s", "MB/s", "connections"),
-)
-
-
-def table(reached: Sequence[Reached]) -> list[str]:
-    """A line for each scenario and arm: medians of times and rates, the worst of the counts."""
-    rows: list[Sequence[str]] = [HEAD]
-    for one in reached:
-        rows += [_row(one, arm) for arm in one.arms]
-    return aligned(rows)
-
-
-def _row(one: Reached, arm: str) -> Sequence[str]:
-    runs = one.of(arm)
-    first = arm == one.arms[0]
-
-    def middle(name: str, per: float = 1.0) -> float:
-        return statistics.median(float(getattr(run, name)) for run in runs) / per
-
-    def most(name: str) -> str:
-        return f"{max(getattr(run, name) for run in runs)}"
-
-    judged, seconds = statistics.median(run.seconds for run in one.of(one.arms[0])), middle("seconds")
-    return (
-        one.goal.name,
-        f"{one.scale:g}",
-        arm,
-        f"{middle('limit'):.2f}",
-        one.bounds[0].limit.resource,
-        f"{statistics.median(bound.without_takeout.seconds for bound in one.bounds):.2f}",
-        f"{seconds:.2f}",
-        f"{one.efficiency(arm):.3f}",
-        f"{one.goal.efficiency:g}" if first else "",
-        "" if first or not judged else f"{seconds / judged:.2f}",
-        most("floods"),
-        most("warm_up_floods"),
-        f"{max(run.flood_rate for run in runs):.2f}",
-        most("requests_during_flood"),
-        most("duplicate_parts"),
-        f"{middle('messages_per_second'):,.0f}",
-        f"{middle('bytes_per_second', 1e6):.2f}",
-        most("connections_opened"),
-    )
 
 
 def tell(reached: Sequence[Reached], file: Path | None, command: str) -> int:

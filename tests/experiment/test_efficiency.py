@@ -12,7 +12,8 @@ import pytest
 
 import efficiency
 import random_scenarios
-from efficiency import BUCKETS, Bound, Goal, Reached, Run, bound, grown, reach, table
+from efficiency import BUCKETS, Bound, Goal, Reached, Run, bound, grown, reach
+from efficiency_table import table
 from tests.experiment.scenarios import FIRST, SCENARIOS, SECOND, TINY
 from tobs.errors import TobsError, UsageError
 from tobs.experiment.launch import ARCHIVE, LAB, STATE, WORK, Result, Truth
