@@ -98,14 +98,14 @@ def wheel(session: nox.Session) -> None:
 def campaign(session: nox.Session) -> None:
     """The tests that need minutes of real runs."""
     install(session)
-    session.run("pytest", "-m", "campaign", "--timeout", "900", *session.posargs)
+    session.run("pytest", "-m", "campaign", "--timeout", "900", "-n", "0", *session.posargs)
 
 
 @nox.session(default=False)
 def browser(session: nox.Session) -> None:
     """The pages that TOBS writes, looked at in a real Chromium, which has to be installed."""
     install(session)
-    session.run("pytest", "-m", "browser", *session.posargs)
+    session.run("pytest", "-m", "browser", "-n", "0", *session.posargs)
 
 
 @nox.session(default=False)
@@ -113,6 +113,20 @@ def promises(session: nox.Session) -> None:
     """Every A/B file to its record in experiments/results/promises; takes hours, goes on where it was stopped."""
     install(session)
     session.run("python", "-m", "tobs.experiment.promises", *session.posargs)
+
+
+@nox.session(default=False)
+def efficiency(session: nox.Session) -> None:
+    """How near everything together comes to the limit of the scenarios that have a bar; takes a quarter of an hour."""
+    install(session)
+    session.run("python", "experiments/efficiency.py", *session.posargs)
+
+
+@nox.session(default=False)
+def random(session: nox.Session) -> None:
+    """The same on three scenarios drawn at random: `nox -s random -- --seed 7`."""
+    install(session)
+    session.run("python", "experiments/random_scenarios.py", *session.posargs)
 
 
 @nox.session(default=False)

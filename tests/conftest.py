@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 settings.register_profile("tobs", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("tobs")
 
+MOST_WORKERS = 12
+"""Processes of the tests at most: each of them starts labs and exports beside."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Three processes for two processors: a third of the time a test waits for a lab or a child."""
+    return min(MOST_WORKERS, round(1.5 * (os.cpu_count() or 1)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

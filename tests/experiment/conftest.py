@@ -1,4 +1,4 @@
-"""Each test has a state folder of its own."""
+"""Each test has a state folder of its own, and none waits for the disk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tobs.experiment import store
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import sqlite_utils
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +20,16 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "state"
     monkeypatch.setenv("TOBS_STATE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of these tests has to outlive a loss of power."""
+    opened = store._open
+
+    def open_unsynced(file: Path) -> sqlite_utils.Database:
+        db = opened(file)
+        db.execute("PRAGMA synchronous = OFF")
+        return db
+
+    monkeypatch.setattr(store, "_open", open_unsynced)

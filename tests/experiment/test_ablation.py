@@ -16,7 +16,7 @@ from tests.experiment.scenarios import TINY
 from tests.host.kit import by_name, plugin
 from tobs.cli.main import app
 from tobs.errors import UsageError
-from tobs.experiment import ablation_report
+from tobs.experiment import ablation_report, surroundings
 from tobs.experiment.ablate import PICTURE, RESULT, ablate, toggles_of
 from tobs.experiment.ablation import arms, planned
 from tobs.experiment.compare import BETTER, WORSE
@@ -59,11 +59,12 @@ class Exporter:
 
 @pytest.fixture(autouse=True)
 def fourteen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fourteen plugins are installed, and one more that is off unless asked for."""
+    """Fourteen plugins are installed, and one more that is off unless asked for; nobody reads their code."""
     last = plugin("takes_consent", load="tests.host.plugins.misuse:Quiet", default=False)
     known = Found(by_name(*(plugin(name, load="tests.host.plugins.misuse:Quiet") for name in NAMES), last))
     for module in ("definition", "ablate"):
         monkeypatch.setattr(f"tobs.experiment.{module}.discover", lambda: known)
+    monkeypatch.setattr(surroundings, "fingerprint", lambda _=(): "code")
 
 
 def silent(_: str) -> None:

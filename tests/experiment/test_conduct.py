@@ -11,6 +11,7 @@ import sqlite_utils
 
 from tests.experiment.scenarios import FIRST, SECOND, THIRD, defined
 from tobs.errors import TobsError, UsageError
+from tobs.experiment import surroundings
 from tobs.experiment.compare import BETTER, IMMATERIAL, REFUSED, WORSE
 from tobs.experiment.conduct import conduct
 from tobs.experiment.definition import Prepare, define
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from tobs.experiment.report import Outcome
 
 QUIET = Noise(whole=0.01, drift=0.005, spikes=0.0)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured here is no code: it is not read anew for each run."""
+    monkeypatch.setattr(surroundings, "fingerprint", lambda _=(): "code")
 
 
 def silent(_: str) -> None:
@@ -93,6 +100,18 @@ def test_an_arm_with_another_archive_is_refused_whatever_its_speed(tmp_path: Pat
     assert arm["ratio"] is None
     assert arm["reasons"] == ["its archive differs from the lab's truth"]
     assert not outcome.sound
+
+
+def test_a_run_is_kept_with_all_that_it_measured_or_not_at_all(tmp_path: Path) -> None:
+    def odd(trial: Trial, truth: Truth | None = None) -> Result:
+        result = SyntheticRuns({})(trial, truth)
+        return replace(result, measurements={**result.measurements, "no such metric": 1.0})
+
+    with pytest.raises(UsageError, match="no such metric"):
+        conduct(defined(), tmp_path / "x", silent, odd)
+    kept = sqlite_utils.Database(tmp_path / "x" / FILE)
+    assert (kept["runs"].count, kept["measurements"].count) == (0, 0)
+    kept.close()
 
 
 def test_one_refused_arm_does_not_end_the_others(tmp_path: Path) -> None:

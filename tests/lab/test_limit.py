@@ -92,6 +92,16 @@ def test_the_file_bucket_counts_a_request_for_each_megabyte() -> None:
     assert found.seconds == pytest.approx(0.3 + (requests - 4) / (0.5 + 0.5))
 
 
+def test_who_begins_no_takeout_has_the_plain_buckets_alone() -> None:
+    world = small()
+    limits = Limits(Bucket(1, 0.5, (5, 5)), Bucket(2, 0.5, (5, 5)), None, takeout=Takeout(factor=3.0))
+    requests = sum(-(-spec.size // 2**20) for spec in world.shelf.specs.values())
+    found = limit(scenario(network(0.1), limits), world, takeout=False)
+    assert found.detail["history bucket"] == pytest.approx(0.2 + (4 - 1) / 0.5)
+    assert found.detail["file bucket"] == pytest.approx(0.3 + (requests - 2) / 0.5)
+    assert found.seconds > limit(scenario(network(0.1), limits), world).seconds
+
+
 def test_fewer_chats_take_no_longer() -> None:
     world = small()
     everything = limit(world.scenario, world).seconds

@@ -120,7 +120,7 @@ class Store:
             "definition": json.dumps({"arms": wanted.arms, "log": wanted.log, "metrics": wanted.metrics}),
             "started": now(),
         }
-        with self._db.conn:
+        with self._db.atomic():
             self._db.table("experiments").insert(row, ignore=True)
             for number, arm in enumerate(definition.arms):
                 row = {"experiment": self.id, "arm": number, "text": arm.text, "frozen": arm.frozen}
@@ -139,14 +139,14 @@ class Store:
     def begin(self, block: Block) -> Block:
         """The block as it was begun before, else this one, from now on."""
         row = {"experiment": self.id, "block": block.number, "seed": block.seed, "started": now()}
-        with self._db.conn:
+        with self._db.atomic():
             self._db.table("blocks").insert({**row, "run_order": json.dumps(block.order)}, ignore=True)
         kept = self._db.table("blocks").get((self.id, block.number))
         return Block(block.number, kept["seed"], tuple(json.loads(kept["run_order"])))
 
     def end(self, block: Block) -> None:
         """All of the block's runs are stored."""
-        with self._db.conn:
+        with self._db.atomic():
             self._db.table("blocks").update((self.id, block.number), {"ended": now()})
 
     def keep(
@@ -171,7 +171,7 @@ class Store:
             "floods_ignored": (result.facts.get("lab") or {}).get("requests_during_flood", 0),
             "folder": folder.relative_to(self.folder).as_posix(),
         }
-        with self._db.conn:
+        with self._db.atomic():
             run = self._db.table("runs").insert(row).last_pk
             self._db.table("measurements").insert_all(
                 {"run": run, "metric": name, "value": value, "unit": metric_of(name).unit}
@@ -180,7 +180,7 @@ class Store:
 
     def finish(self, why: str) -> None:
         """It has ended, unless it had before."""
-        with self._db.conn:
+        with self._db.atomic():
             self._db.execute(
                 "UPDATE experiments SET ended = ?, why = ? WHERE id = ? AND ended IS NULL", [now(), why, self.id]
             )

@@ -69,27 +69,29 @@ class Limit:
     detail: dict[str, float]
 
 
-def limit(scenario: Scenario, world: World, chats: int | Iterable[int] | None = None) -> Limit:
+def limit(scenario: Scenario, world: World, chats: int | Iterable[int] | None = None, *, takeout: bool = True) -> Limit:
     """The limit of exporting `chats` (marked ids; None: all) of `world` under `scenario`. Raises UsageError.
 
+    `takeout`: whether a client may begin a takeout; without, it is the limit of those that do not.
     The resources: "round trips", "history bucket", "file bucket", "premium waits", "line", "DC n account rate",
     "DC n connection rate". Takes 15 us a file, and nothing a message.
     """
     histories = [world.histories[chat_id] for chat_id in choose(world, chats)]
     deleted = Counter(change.peer_id for change in world.changes if change.kind == DELETED)
     trips = {dc.id: max(0.0, dc.rtt - dc.jitter) for dc in scenario.network.dcs}
+    beside = scenario.limits.takeout if takeout else None
     first_page = 2 * trips[scenario.network.home]
     detail = {"round trips": first_page}
     if scenario.limits.history:
         left = (history.count - deleted[history.peer_id] for history in histories)
         pages = sum(ceil(count / LONGEST_SLICE) for count in left if count > 0)
-        detail["history bucket"] = first_page + _drain(scenario.limits.history, pages, scenario.limits.takeout)
+        detail["history bucket"] = first_page + _drain(scenario.limits.history, pages, beside)
     needed = _needed(world, histories, sum(deleted[history.peer_id] for history in histories))
     if needed.total:
         ready = {dc: max(first_page, trips[dc]) + trips[dc] for dc in trips}
         nearest = min(ready[dc] for dc in needed.near)
         detail["round trips"] = max((min(ready[dc] for dc in held) for held in needed.places), default=nearest)
-        detail |= {name: nearest + wait for name, wait in _waits(scenario.limits, needed).items()}
+        detail |= {name: nearest + wait for name, wait in _waits(scenario.limits, needed, beside).items()}
         detail |= _transfers(scenario.network, needed, ready, trips)
     resource = max(detail, key=lambda name: detail[name])
     return Limit(detail[resource], resource, detail)
@@ -130,11 +132,11 @@ def _needed(world: World, histories: list[History], deleted: int) -> _Needed:
     )
 
 
-def _waits(limits: Limits, needed: _Needed) -> dict[str, float]:
+def _waits(limits: Limits, needed: _Needed, takeout: Takeout | None) -> dict[str, float]:
     """Seconds that the limits on files cost after the first request for one."""
     found = {}
     if limits.file:
-        found["file bucket"] = _drain(limits.file, needed.requests, limits.takeout)
+        found["file bucket"] = _drain(limits.file, needed.requests, takeout)
     if limits.premium:
         found["premium waits"] = _pauses(limits.premium, needed.total) * limits.premium.wait[0]
     return found
