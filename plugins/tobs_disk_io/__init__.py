@@ -10,7 +10,7 @@ manifest = Manifest(
     knobs=(
         Knob(
             "gather_kb",
-            4096,
+            2048,
             "Bytes of a file that are gathered for one write.",
             low=4,
             high=65_536,
@@ -41,8 +41,8 @@ manifest = Manifest(
         ),
         Knob(
             "direct_mb",
-            0,
-            "Size from which on a file is written past the page cache; 0: never (Linux).",
+            8,
+            "Size from which on a file is written past the page cache (O_DIRECT); 0: never (Linux).",
             low=0,
             high=4096,
             unit="MB",
