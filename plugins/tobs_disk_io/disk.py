@@ -33,6 +33,9 @@ class GatheringDisk:
 
     While as many groups of files are being synced as half of the threads allow, files that are closed meanwhile wait
     and make up the next group; from `group` files on (0: never) it is synced by one call.
+
+    Meters: the stage `disk_write` counts calls that write and `disk_sync` those that sync; `disk_fallback` files that
+    were to be written past the page cache and were not.
     """
 
     def __init__(self, meters: Meters, sizes: Sizes, *, threads: int, group: int) -> None:
@@ -45,6 +48,7 @@ class GatheringDisk:
         self._finisher = Finisher(group)
         self._groups = max(1, threads // 2)
         self._syncing = 0
+        self._meters = meters
         self._writing = meters.stage("disk_write", threads)
         self._finishing = meters.stage("disk_sync", self._groups)
         self._direct = Direct(sizes.gather)
@@ -52,11 +56,6 @@ class GatheringDisk:
         self._ended: list[GatheringSink] = []
         self._waiters = 0
         self._moved = asyncio.Event()
-
-    @property
-    def fallbacks(self) -> int:
-        """Files that were to be written past the page cache and were not."""
-        return self._direct.fallbacks
 
     @property
     def pressed(self) -> bool:
@@ -131,6 +130,8 @@ class GatheringDisk:
         for sink, ending in zip(group, endings, strict=True):
             self._writing.items += ending.file.calls
             sink.end(ending.error or fault)
+        if self._direct.fallbacks:
+            self._meters.stage("disk_fallback").items = self._direct.fallbacks
         self._pump()
 
 

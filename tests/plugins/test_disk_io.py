@@ -534,14 +534,15 @@ async def test_a_file_system_that_refuses_gets_the_file_the_other_way(
         raise OSError(errno.EINVAL, "no such way")
 
     monkeypatch.setattr("tobs_disk_io.file.os.pwrite", refused)
-    disk = disk_of(direct=100 * KB, preallocate=100 * KB)
+    meters = Meters()
+    disk = disk_of(meters, direct=100 * KB, preallocate=100 * KB)
     caplog.set_level("INFO", logger="tobs_disk_io")
     for number in range(3):
         data = content(number, 200_001)
         await put(disk, tmp_path / str(number), len(data), parts(data, 16 * KB))
         assert (tmp_path / str(number)).read_bytes() == data
     await disk.close()
-    assert disk.fallbacks == 3
+    assert meters.stages["disk_fallback"].items == 3
     assert len(caplog.records) == 1
     assert "through the page cache" in caplog.text
 
@@ -558,23 +559,25 @@ async def test_a_file_system_that_does_not_open_that_way_is_counted(
         return real(path, flags, mode)
 
     monkeypatch.setattr("tobs_disk_io.file.os.open", opened)
-    disk = disk_of(direct=1)
+    meters = Meters()
+    disk = disk_of(meters, direct=1)
     await put(disk, tmp_path / "one", 100_000, parts(bytes(100_000), 4096))
     await put(disk, tmp_path / "two", 100_000, parts(bytes(100_000), 4096))
     await disk.close()
-    assert disk.fallbacks == 2
+    assert meters.stages["disk_fallback"].items == 2
     assert (tmp_path / "two").read_bytes() == bytes(100_000)
 
 
 @LINUX
 async def test_whole_blocks_go_past_the_cache_and_the_rest_through_it(tmp_path: Path, watched: Watched) -> None:
-    disk = disk_of(direct=1, gather=16 * KB)
+    meters = Meters()
+    disk = disk_of(meters, direct=1, gather=16 * KB)
     data = content(1, 40 * KB + 5)
     sink = await disk.open(tmp_path / "one", len(data))
     await sink.write(0, data)
     await sink.close()
     await disk.close()
-    if disk.fallbacks:
+    if "disk_fallback" in meters.stages:
         pytest.skip("this file system does not write past the page cache")
     assert watched.names() == ["pwrite", "pwrite", "pwrite", "pwritev", "fsync"]
     assert (tmp_path / "one").read_bytes() == data
