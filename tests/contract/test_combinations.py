@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tobs.testing.served import ServedChat
 
-BUNDLED = ("async_pipeline", "dc_routing", "deferred_media", "log_rate_limit", "parallel_media")
+BUNDLED = ("async_pipeline", "dc_routing", "deferred_media", "disk_io", "log_rate_limit", "parallel_media")
 SUBSETS = list(chain.from_iterable(combinations(BUNDLED, size) for size in range(len(BUNDLED) + 1)))
 
 
