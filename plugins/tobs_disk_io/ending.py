@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tobs_disk_io.file import Chunk, DiskFile
 
-SLOW = 0.5
+SLOW = 0.1
 """Seconds from which on a sync of the whole file system is too dear: others write much to it."""
 PAUSE = 60.0
 """Seconds for which files are synced each for itself after a slow one."""
