@@ -8,6 +8,7 @@ from tobs.meters import MeteredQueue, Meters, Stage
 from tobs.ports import (
     PAGE,
     Agenda,
+    ArchiveWrite,
     Attempt,
     Batch,
     Budget,
@@ -49,6 +50,7 @@ __all__ = [
     "PAGE",
     "Agenda",
     "ArchiveError",
+    "ArchiveWrite",
     "Attempt",
     "Batch",
     "Budget",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tobs.ports import (
         Agenda,
+        ArchiveWrite,
         Budget,
         Context,
         Dial,
@@ -63,8 +64,8 @@ class Hooks:
         """Slot: drive source, normalise, write and submit."""
 
     @spec
-    def tobs_write(self, ctx: Context, write: Write) -> Write:  # type: ignore[empty-body]
-        """Slot: keep batches; `write` is the archive's own, which the strategy may drive otherwise."""
+    def tobs_write(self, ctx: Context, write: ArchiveWrite) -> Write:  # type: ignore[empty-body]
+        """Slot: keep batches; `write` is the archive's own, which the strategy may tune and drive otherwise."""
 
     @spec
     def tobs_submit(self, ctx: Context) -> Callable[[Submit], Submit]:  # type: ignore[empty-body]

@@ -335,6 +335,20 @@ class Write(Protocol):
         ...
 
 
+class ArchiveWrite(Write, Protocol):
+    """The archive's own Write, as it is offered to `tobs_write`."""
+
+    def tune(self, *, journal: str, synchronous: str, page_size: int, log: int) -> None:
+        """Set how SQLite writes until the archive is closed.
+
+        `journal` is wal or truncate, `synchronous` normal or full; a journal other than wal always has full, so that no
+        power cut damages the database. `page_size` in bytes is taken by an archive without messages only, and stays
+        with it. `log` is bytes of the log after which it is moved into the database. What another program that reads
+        the archive keeps from being changed stays as it is. Raises `ArchiveError`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """What a Runner drives: `normalise` turns pages into batches, `submit` takes their media."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.archive.rows import (
     with_photo,
 )
 from tobs.archive import Archive
+from tobs.archive.store import Store
 from tobs.errors import ArchiveError
 from tobs.ports import PeerRow, Settled, Span
 
@@ -226,3 +228,69 @@ def test_totals_count_references_and_distinct_files(archive: Archive) -> None:
     assert (one.pending, one.missing) == (1, 1)
     assert totals.chats[OTHER.id].messages == 1
     assert (totals.all.messages, totals.all.files, totals.all.distinct_bytes) == (5, 2, 5)
+
+
+TUNED: dict[str, Any] = {"journal": "wal", "synchronous": "normal", "page_size": 16384, "log": 1 << 25}
+
+
+def pragma(archive: Archive, name: str) -> Any:
+    return archive._db.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def tune(archive: Archive, **changed: Any) -> None:
+    assert isinstance(archive.write, Store)
+    archive.write.tune(**(TUNED | changed))
+
+
+def test_a_tuned_archive_without_messages_takes_another_page_size_and_keeps_it(archive: Archive) -> None:
+    before = rows(archive, "SELECT * FROM chats")
+    archive.start_run({})
+    tune(archive)
+    assert (pragma(archive, "page_size"), pragma(archive, "journal_mode")) == (16384, "wal")
+    assert (pragma(archive, "synchronous"), pragma(archive, "wal_autocheckpoint")) == (1, 2048)
+    assert pragma(archive, "busy_timeout") == 10_000
+    assert rows(archive, "SELECT * FROM chats") == before
+    commit(archive, batch([message(1)]))
+    tune(archive, page_size=4096)
+    assert pragma(archive, "page_size") == 16384
+    folder = archive.folder
+    archive.close()
+    with Archive.create(folder, [CHAT]) as again:
+        assert pragma(again, "page_size") == 16384
+        assert again.messages(CHANNEL) == 1
+
+
+def test_a_journal_other_than_the_log_is_never_less_than_fully_synced(archive: Archive) -> None:
+    tune(archive, journal="truncate")
+    assert (pragma(archive, "journal_mode"), pragma(archive, "synchronous")) == ("truncate", 2)
+    commit(archive, batch([message(1)]))
+    tune(archive, synchronous="full")
+    assert (pragma(archive, "journal_mode"), pragma(archive, "synchronous")) == ("wal", 2)
+    assert archive.messages(CHANNEL) == 1
+
+
+def test_a_reader_keeps_what_cannot_be_changed_under_it(archive: Archive) -> None:
+    commit(archive, batch([message(1)]))
+    reader = sqlite3.connect(archive.folder / "tobs.sqlite")
+    try:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM messages").fetchone()
+        tune(archive, journal="truncate", synchronous="normal")
+        assert (pragma(archive, "journal_mode"), pragma(archive, "synchronous")) == ("wal", 1)
+        commit(archive, batch([message(2)]))
+    finally:
+        reader.close()
+    assert archive.messages(CHANNEL) == 2
+
+
+def test_a_reader_keeps_an_empty_archive_as_it_is(archive: Archive) -> None:
+    reader = sqlite3.connect(archive.folder / "tobs.sqlite")
+    try:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM messages").fetchone()
+        tune(archive)
+        assert (pragma(archive, "page_size"), pragma(archive, "journal_mode")) == (4096, "wal")
+    finally:
+        reader.close()
+    commit(archive, batch([message(2)]))
+    assert archive.messages(CHANNEL) == 1

@@ -20,6 +20,10 @@ class TestDeferredMedia(PluginContract):
     plugin = "deferred_media"
 
 
+class TestDiskIO(PluginContract):
+    plugin = "disk_io"
+
+
 class TestLogRateLimit(PluginContract):
     plugin = "log_rate_limit"
 

@@ -30,6 +30,9 @@ VERSION = 1
 APPLICATION = 0x544F4253
 """`PRAGMA application_id`: "TOBS" in ASCII, so that `file` and we recognise an archive."""
 
+LOG = 8000 * 4096
+"""Bytes of SQLite's log after which it is moved into the database."""
+
 TABLES = f"""
 CREATE TABLE chats (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, username TEXT, raw TEXT,
@@ -99,7 +102,7 @@ def connect(folder: Path) -> sqlite3.Connection:
             # WAL: readers (search, verify) go on while a writer commits, and a commit costs no fsync.
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA wal_autocheckpoint = 8000")
+            _checkpoint_every(db, LOG)
             db.execute("PRAGMA cache_size = -16000")
             db.execute("PRAGMA foreign_keys = ON")
             if version == 0:
@@ -108,6 +111,61 @@ def connect(folder: Path) -> sqlite3.Connection:
             db.close()
             raise
     return db
+
+
+def tune(db: sqlite3.Connection, folder: Path, *, journal: str, synchronous: str, page_size: int, log: int) -> None:
+    """Set how the database is written until it is closed; see `tobs.ports.ArchiveWrite.tune`.
+
+    What cannot be had because another program reads the database just now stays as it is. Raises `ArchiveError`.
+    """
+    with guard(folder):
+        waits = db.execute("PRAGMA busy_timeout").fetchone()[0]
+        db.execute("PRAGMA busy_timeout = 0")  # a reader may stay for hours
+        try:
+            empty = db.execute("SELECT 1 FROM messages LIMIT 1").fetchone() is None
+            if empty and page_size != _page_size(db):
+                _page(db, page_size)
+            mode = _journal(db, journal)
+            # With a rollback journal and less than FULL a power cut at the wrong moment may damage the database.
+            db.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' and synchronous == 'normal' else 'FULL'}")
+            _checkpoint_every(db, log)
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {waits}")
+
+
+def _page(db: sqlite3.Connection, size: int) -> None:
+    """Rewrite the database, which must be small, with pages of `size` bytes; SQLite does that in no log."""
+    if _journal(db, "delete") == "delete":
+        try:
+            db.execute(f"PRAGMA page_size = {size:d}")
+            db.execute("VACUUM")
+        except sqlite3.OperationalError as fault:
+            if not _held(fault):
+                raise
+
+
+def _journal(db: sqlite3.Connection, wanted: str) -> str:
+    """Ask for a journal mode; returns the one in force."""
+    try:
+        found = db.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
+    except sqlite3.OperationalError as fault:
+        if not _held(fault):
+            raise
+        found = db.execute("PRAGMA journal_mode").fetchone()[0]
+    return str(found)
+
+
+def _held(fault: sqlite3.OperationalError) -> bool:
+    return fault.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _page_size(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA page_size").fetchone()[0])
+
+
+def _checkpoint_every(db: sqlite3.Connection, size: int) -> None:
+    """Have the log moved into the database whenever it holds about `size` bytes."""
+    db.execute(f"PRAGMA wal_autocheckpoint = {max(1, size // _page_size(db))}")
 
 
 def connect_reading(folder: Path) -> sqlite3.Connection:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from tobs.archive.faults import guard
+from tobs.archive.schema import tune
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ class Kept(NamedTuple):
 
 
 class Store:
-    """Implements the port `Write` on an open database. One caller at a time."""
+    """Implements the port `ArchiveWrite` on an open database. One caller at a time."""
 
     def __init__(self, db: sqlite3.Connection, folder: Path) -> None:
         """Write through `db`, the database of the archive in `folder`."""
@@ -107,6 +108,10 @@ class Store:
                 UNDONE,
                 [(o.status, o.reason, o.ref.chat_id, o.ref.message_id, o.ref.file_id) for o in rest],
             )
+
+    def tune(self, *, journal: str, synchronous: str, page_size: int, log: int) -> None:
+        """See `tobs.ports.ArchiveWrite`. Raises `ArchiveError`."""
+        tune(self._db, self._folder, journal=journal, synchronous=synchronous, page_size=page_size, log=log)
 
     def _keep_peers(self, peers: Sequence[PeerRow]) -> None:
         users = [(p.id, p.name, p.username, p.raw) for p in peers if p.kind == "user"]
