@@ -110,16 +110,15 @@ async def test_logging_out_ends_the_takeout() -> None:
         assert lab._service.takeouts.find(lab.world.me.id, number) is None
 
 
-async def test_a_takeout_has_buckets_of_its_own_as_much_larger_as_the_scenario_says() -> None:
+async def test_inside_a_takeout_buckets_are_as_much_wider_as_the_scenario_says() -> None:
     world = world_with(Takeout(factor=3.0), Bucket(2, 0.01, (7, 7)))
     async with running(world) as lab, connected(lab) as client:
-        for _ in range(2):
-            await client(HISTORY)
+        number = (await client(BEGIN)).id
+        for _ in range(3):
+            await client(inside(number, HISTORY))
+        await client(HISTORY)
         with pytest.raises(errors.FloodWaitError):
             await client(HISTORY)
-        number = (await client(BEGIN)).id
-        for _ in range(6):
-            await client(inside(number, HISTORY))
         with pytest.raises(errors.FloodWaitError):
             await client(inside(number, HISTORY))
 

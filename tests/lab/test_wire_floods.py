@@ -13,7 +13,7 @@ from telethon.tl import functions, types
 
 from tests.lab.fakes import CHANNEL_ID, FILES, ME_ID, NEAR_FILE, connected, make_world, running
 from tobs.lab.floods import REACTION, FloodBucket, Pending, PremiumWait
-from tobs.lab.scenario import Bucket, Limits, Premium, Takeout
+from tobs.lab.scenario import Bucket, Limits, Premium
 
 
 def bucket(burst: int = 3, refill: float = 2.0, wait: tuple[int, int] = (5, 5)) -> FloodBucket:
@@ -176,15 +176,13 @@ async def test_a_client_without_premium_is_told_to_wait_for_files_alone() -> Non
         assert lab.counters()["requests_during_flood"] == 1
 
 
-async def test_inside_a_takeout_an_account_has_buckets_of_its_own_that_hold_more() -> None:
-    limits = Limits(Bucket(10, 2.0, (5, 5)), None, None, takeout=Takeout(factor=1.5))
-    async with running(make_world(limits=limits)) as lab:
-        service = lab._service
-        client = next(iter(service.keys.clients.values()))
-        plain, inside = service.bucket(client, "history"), service.bucket(client, "history", takeout=True)
-        assert plain is not None
-        assert inside is not None
-        assert (inside.limits.burst, inside.limits.refill, inside.limits.wait) == (15, 3.0, (5, 5))
-        assert flood(plain, 0.0) == 5
-        assert inside.take(0.0, 0.0) == 0
-        assert service.bucket(client, "history", takeout=True) is inside
+def test_a_bucket_serves_as_many_more_as_a_takeout_widens_it_and_holds_a_seconds_refill_after_a_wait() -> None:
+    bucket = FloodBucket(Bucket(10, 2.0, (5, 5)), Random(1))
+    assert [bucket.take(0.0, 0.0, 1.5) for _ in range(16)] == [0] * 15 + [5]
+    assert bucket.take(4.9, 4.9) == 1, "outside of it, too"
+    assert [bucket.take(5.0, 5.0, 1.5) for _ in range(4)] == [0] * 3 + [10]
+
+
+def test_what_a_bucket_never_holds_is_no_bar() -> None:
+    bucket = FloodBucket(Bucket(2, 0.5, (1, 1)), Random(1))
+    assert [bucket.take(0.0, 0.0, 0.001), bucket.take(0.0, 0.0, 0.001), bucket.take(1.0, 1.0, 0.001)] == [0, 1, 0]

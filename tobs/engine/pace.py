@@ -175,7 +175,12 @@ class Pace:
                 method = self._kept(self._state.get("pace")[name])
             except (LookupError, TypeError, ValueError, OverflowError):  # nothing kept, or nothing that makes sense
                 method = _Method()
+            plain = name.rpartition(":")[2]  # a wait that is not over holds in every scope: nobody knows whose it is
+            same = [other.blocked for key, other in self._methods.items() if key.rpartition(":")[2] == plain]
+            method.blocked = max([method.blocked, *same])
             self._methods[name] = method
+            if name != plain:
+                method.blocked = max(method.blocked, self._method(plain).blocked)
         return method
 
     def _kept(self, kept: dict[str, Any]) -> _Method:

@@ -1,9 +1,9 @@
 """What answers FLOOD_WAIT_X and FLOOD_PREMIUM_WAIT_X, built so that hammering through a wait never pays.
 
-A bucket belongs to (account, method). One request too many refuses it and everything of that method that is
-still on its way out, all with the same X; until X has passed everything is refused, and then the bucket holds
-one second's refill. An overflow within ten minutes of the last doubles X. FLOOD_PREMIUM_WAIT_X is no bucket: it
-comes after so many bytes of files, whoever paces or not.
+A bucket belongs to (account, method); a request inside a takeout draws less of it. One request too many refuses it and
+everything of that method that is still on its way out, all with the same X; until X has passed everything is refused,
+and then the bucket holds one second's refill. An overflow within ten minutes of the last doubles X.
+FLOOD_PREMIUM_WAIT_X is no bucket: it comes after so many bytes of files, whoever paces or not.
 """
 
 from __future__ import annotations
@@ -119,25 +119,29 @@ class FloodBucket(Wait):
     _pending: list[tuple[float, int, Pending]] = field(default_factory=list)
     _granted: int = 0
 
-    def take(self, now: float, sent: float) -> int:
-        """One request arrives at `now` that its client sent at `sent`: 0 when it may be served, else X."""
+    def take(self, now: float, sent: float, factor: float = 1.0) -> int:
+        """One request arrives at `now` that its client sent at `sent`: 0 when it may be served, else X.
+
+        The bucket is as if burst and refill were `factor` times as large for this request: that is what it draws.
+        """
+        draws = min(1 / factor, self.limits.burst)
         if left := self._left(now, sent):
             return left
         if self._at is None:
             self._tokens, self._at = float(self.limits.burst), now
         self._tokens = min(self.limits.burst, self._tokens + (now - self._at) * self.limits.refill)
         self._at = now
-        if self._tokens >= 1 - 1e-9:
-            self._tokens -= 1
+        if self._tokens >= draws * (1 - 1e-9):
+            self._tokens -= draws
             return 0
-        return self._overflow(now)
+        return self._overflow(now, draws)
 
-    def _overflow(self, now: float) -> int:
+    def _overflow(self, now: float, draws: float) -> int:
         self._doubled = min(self._doubled + 1, DOUBLINGS) if now - self._last <= AGAIN_WITHIN else 0
         wait = self.random.randint(*self.limits.wait) << self._doubled
         self._begin(now, wait)
         self._last = now
-        self._tokens, self._at = max(1.0, self.limits.refill), self._until
+        self._tokens, self._at = max(draws, self.limits.refill), self._until
         pending, self._pending = self._pending, []
         for leaves, _, reply in sorted(pending, key=lambda one: one[1]):
             if leaves > now:

@@ -4,7 +4,7 @@ Write RTT(d) for the shortest round trip to data centre d (its mean less its jit
 pages of 100 messages (rounded up chat by chat). Files with the same bytes are one content, whatever their ids: B
 is the bytes of all contents, R their 1 MB requests, B(d) the bytes of those that lie on d alone. A client may have
 stored keys and salts, guess message ids, know all hashes, ask for all at once, split files over connections, open
-those ahead, use a takeout beside its other requests, and take each content once, from where it likes. It cannot
+those ahead, begin a takeout, and take each content once, from where it likes. It cannot
 avoid this:
 
 *Round trips.* Opening a connection takes one, and a first page another: no message is there before 2 RTT(h).
@@ -21,10 +21,10 @@ of requests, which are a thousandth of what they ask for.
 
 *Buckets.* A bucket that holds `burst`, and regains `refill` a second, has served at most burst + refill x t
 requests after t seconds. An overflow does not help unless X seconds refill less than what the bucket holds
-afterwards, max(1, refill): so the rate is taken as max(refill, max(1, refill) / shortest X). A takeout has a bucket
-of its own, `factor` times as large and as fast, and both can be emptied at once. (Its delay is left out, since the
-account's owner may allow it from another device.) With t the
-time until they have served P (R) requests, T >= 2 RTT(h) + t for history and T >= min ready(d) + t for files.
+afterwards, max(1, refill): so the rate is taken as max(refill, max(1, refill) / shortest X). Inside a takeout a request
+draws 1 / `factor`, so that all of it counts max(1, `factor`) times. (Its delay is left out, since the account's owner
+may allow it from another device.) With t the time until it has served P (R) requests, T >= 2 RTT(h) + t for history and
+T >= min ready(d) + t for files.
 
 *Premium waits.* Each time `after` bytes were granted, the next request begins the shortest X, in which nothing is.
 So the first n waits let pass less than (n + 1) x `after` bytes and one part, and T >= min ready(d) + n x X for the
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tobs.lab.history import History
-    from tobs.lab.scenario import Bucket, Limits, Network, Premium, Scenario, Takeout
+    from tobs.lab.scenario import Bucket, Limits, Network, Premium, Scenario
     from tobs.lab.world import World
 
 LARGEST_PART = 1 << 20
@@ -79,19 +79,19 @@ def limit(scenario: Scenario, world: World, chats: int | Iterable[int] | None = 
     histories = [world.histories[chat_id] for chat_id in choose(world, chats)]
     deleted = Counter(change.peer_id for change in world.changes if change.kind == DELETED)
     trips = {dc.id: max(0.0, dc.rtt - dc.jitter) for dc in scenario.network.dcs}
-    beside = scenario.limits.takeout if takeout else None
+    factor = max(1.0, scenario.limits.takeout.factor) if takeout else 1.0
     first_page = 2 * trips[scenario.network.home]
     detail = {"round trips": first_page}
     if scenario.limits.history:
         left = (history.count - deleted[history.peer_id] for history in histories)
         pages = sum(ceil(count / LONGEST_SLICE) for count in left if count > 0)
-        detail["history bucket"] = first_page + _drain(scenario.limits.history, pages, beside)
+        detail["history bucket"] = first_page + _drain(scenario.limits.history, pages, factor)
     needed = _needed(world, histories, sum(deleted[history.peer_id] for history in histories))
     if needed.total:
         ready = {dc: max(first_page, trips[dc]) + trips[dc] for dc in trips}
         nearest = min(ready[dc] for dc in needed.near)
         detail["round trips"] = max((min(ready[dc] for dc in held) for held in needed.places), default=nearest)
-        detail |= {name: nearest + wait for name, wait in _waits(scenario.limits, needed, beside).items()}
+        detail |= {name: nearest + wait for name, wait in _waits(scenario.limits, needed, factor).items()}
         detail |= _transfers(scenario.network, needed, ready, trips)
     resource = max(detail, key=lambda name: detail[name])
     return Limit(detail[resource], resource, detail)
@@ -132,11 +132,11 @@ def _needed(world: World, histories: list[History], deleted: int) -> _Needed:
     )
 
 
-def _waits(limits: Limits, needed: _Needed, takeout: Takeout | None) -> dict[str, float]:
+def _waits(limits: Limits, needed: _Needed, factor: float) -> dict[str, float]:
     """Seconds that the limits on files cost after the first request for one."""
     found = {}
     if limits.file:
-        found["file bucket"] = _drain(limits.file, needed.requests, takeout)
+        found["file bucket"] = _drain(limits.file, needed.requests, factor)
     if limits.premium:
         found["premium waits"] = _pauses(limits.premium, needed.total) * limits.premium.wait[0]
     return found
@@ -147,13 +147,9 @@ def _pauses(premium: Premium, total: int) -> int:
     return max(0, ceil((total - LARGEST_PART + 1) / premium.after) - 1)
 
 
-def _drain(bucket: Bucket, requests: int, takeout: Takeout | None = None) -> float:
-    """Seconds until a full bucket, and that of a takeout beside it, can have served `requests`."""
-    burst, rate = float(bucket.burst), _fastest(bucket.refill, bucket.wait[0])
-    if takeout is not None:
-        burst += max(1, round(bucket.burst * takeout.factor))
-        rate += _fastest(bucket.refill * takeout.factor, bucket.wait[0])
-    return max(0.0, (requests - burst) / rate)
+def _drain(bucket: Bucket, requests: int, factor: float = 1.0) -> float:
+    """Seconds until a full bucket can have served `requests` that draw 1 / `factor` each."""
+    return max(0.0, (requests / factor - bucket.burst) / _fastest(bucket.refill, bucket.wait[0]))
 
 
 def _fastest(refill: float, wait: int) -> float:

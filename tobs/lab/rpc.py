@@ -32,7 +32,7 @@ ABROAD = frozenset({"users.getUsers", "updates.getState", "account.updateStatus"
 """What an account may ask beside `upload.*`, `help.*` and `auth.*` where it is not at home; of users only itself."""
 
 IN_TAKEOUT = frozenset({"history", "file"})
-"""The limits whose buckets are others inside a takeout session."""
+"""The limits that are wider inside a takeout session."""
 
 FOR_MEDIA = frozenset({"help.getConfig", "auth.importAuthorization", "auth.bindTempAuthKey"})
 """What an address for files alone answers beside `upload.*`."""
@@ -264,10 +264,13 @@ def _call(service: Service, client: Client, wrapped: Wrapped, now: float) -> Cal
 def _serve(call: Call, method: Method, sent: float) -> Reply:
     service, client = call.service, call.client
     inside = call.takeout is not None and method.limit in IN_TAKEOUT
-    bucket = service.bucket(client, method.limit, takeout=inside) if method.limit else None
-    for wait in (service.premium_wait(client) if method.limit == "file" else None, bucket):
-        if wait is not None and (seconds := wait.take(call.now, sent)):
-            return flooded(service, wait, seconds)
+    bucket = service.bucket(client, method.limit) if method.limit else None
+    premium = service.premium_wait(client) if method.limit == "file" else None
+    if premium is not None and (seconds := premium.take(call.now, sent)):
+        return flooded(service, premium, seconds)
+    factor = service.world.scenario.limits.takeout.factor if inside else 1.0
+    if bucket is not None and (seconds := bucket.take(call.now, sent, factor)):
+        return flooded(service, bucket, seconds)
     if service.mishaps.errors and (mishap := service.mishaps.error(client, method.name)) is not None:
         raise RpcFault(mishap[1], mishap[0])
     result = _handle(method, call)

@@ -93,7 +93,7 @@ class Premium:
 class Takeout:
     """What a takeout session changes, `[limits.takeout]`.
 
-    `factor` multiplies burst and refill of the history and file buckets inside it; `delay`: seconds of
+    `factor`: how much wider the history and file buckets are for requests inside it (1); `delay`: seconds of
     TAKEOUT_INIT_DELAY_X from the first asking on (0: none); `ranges` (1): into how many the messages of private
     chats and basic groups are split.
     """

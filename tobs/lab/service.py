@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ class Service:
     counters: Counters = field(default_factory=Counters)
     sessions: OrderedDict[tuple[int, bytes, int], Session] = field(default_factory=OrderedDict)
     links: dict[tuple[int, int], Link] = field(default_factory=dict)
-    buckets: dict[tuple[int, str, bool], FloodBucket] = field(default_factory=dict)
+    buckets: dict[tuple[int, str], FloodBucket] = field(default_factory=dict)
     premium_waits: dict[int, PremiumWait] = field(default_factory=dict)
     opened: set[Connection] = field(default_factory=set)
     open_connections: dict[int, int] = field(default_factory=dict)
@@ -183,20 +183,14 @@ class Service:
         """The downstream link of a new connection."""
         return self._link("connection_rate") or Link(None)
 
-    def bucket(self, client: Client, limit: str, *, takeout: bool = False) -> FloodBucket | None:
-        """The request bucket of an account for one of `Limits`' fields; None when that is off.
-
-        Inside a takeout the account has another, its burst and refill multiplied by the scenario's factor.
-        """
+    def bucket(self, client: Client, limit: str) -> FloodBucket | None:
+        """The request bucket of an account for one of `Limits`' fields; None when that is off."""
         limits = getattr(self.world.scenario.limits, limit)
         if client.user_id is None or limits is None:
             return None
-        key = (client.user_id, limit, takeout)
+        key = (client.user_id, limit)
         if key not in self.buckets:
-            random = Random(f"{self.world.scenario.seed}:{limit}:{client.user_id}{':takeout' if takeout else ''}")
-            if takeout:
-                factor = self.world.scenario.limits.takeout.factor
-                limits = replace(limits, burst=max(1, round(limits.burst * factor)), refill=limits.refill * factor)
+            random = Random(f"{self.world.scenario.seed}:{limit}:{client.user_id}")
             self.buckets[key] = FloodBucket(limits, random)
         return self.buckets[key]
 
