@@ -15,7 +15,7 @@ from tests.engine.fakes import Dialler
 from tests.engine.virtual import settle_down
 from tobs.engine.pool import SLOWEST, CorePool, PoolLimits
 from tobs.errors import ConnectError, LostError
-from tobs.ports import Call, Sender, Traffic
+from tobs.ports import Call, Pool, Sender, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,12 +30,12 @@ def pool_of(dialler: Dialler, **limits: int) -> CorePool:
 class Borrower:
     """Holds one lease until told to give it back."""
 
-    def __init__(self, pool: CorePool, traffic: Traffic = Traffic.MEDIA, dc: int | None = None) -> None:
+    def __init__(self, pool: Pool, traffic: Traffic = Traffic.MEDIA, dc: int | None = None) -> None:
         self.sender: Sender | None = None
         self.done = asyncio.Event()
         self.task = asyncio.ensure_future(self._hold(pool, traffic, dc))
 
-    async def _hold(self, pool: CorePool, traffic: Traffic, dc: int | None) -> None:
+    async def _hold(self, pool: Pool, traffic: Traffic, dc: int | None) -> None:
         async with pool.lease(dc, traffic) as sender:
             self.sender = sender
             await self.done.wait()
@@ -45,7 +45,7 @@ class Borrower:
         await self.task
 
 
-async def borrow(pool: CorePool, many: int, traffic: Traffic = Traffic.MEDIA, dc: int | None = None) -> list[Borrower]:
+async def borrow(pool: Pool, many: int, traffic: Traffic = Traffic.MEDIA, dc: int | None = None) -> list[Borrower]:
     borrowers = [Borrower(pool, traffic, dc) for _ in range(many)]
     await settle_down()
     return borrowers
