@@ -40,7 +40,8 @@ class Climb:
     connection brought when it was the first to. Every later one is compared with the window before it.
     """
 
-    def __init__(self, start: int, ceiling: int) -> None:
+    def __init__(self, start: int, ceiling: int, dc: int = 0) -> None:
+        self._dc = dc
         self.ceiling = ceiling
         self.target = min(start, ceiling)
         self._first = self.young = True
@@ -169,6 +170,7 @@ class Climb:
             self._settle(self._before, None, now)
         elif rate >= (1 - FREE) * self._rate:
             self._settle(self.target, rate, now)
+            log.info("data centre %d: %d connections bring all: %.2f MB/s", self._dc, self.target, rate / 1e6)
             if self.target > FLOOR:
                 self._try(max(FLOOR, self.target // 2), now)
         else:
@@ -178,17 +180,21 @@ class Climb:
         """More connections brought `rate` where fewer had the `known` one."""
         self._dropped = False
         if rate / known - 1 >= PAYS * (self.target / before - 1):
-            log.info("%d connections pay: %.2f MB/s, %.2f with %d", self.target, rate / 1e6, known / 1e6, before)
+            self._tell("pay", rate, known, before)
             self._pause = AGAIN
             self._settle(self.target, rate, now)
             if self.target < self.ceiling:
                 self._try(2 * self.target, now)
             return
-        log.info("%d connections do not pay: %.2f MB/s, %.2f with %d", self.target, rate / 1e6, known / 1e6, before)
+        self._tell("do not pay", rate, known, before)
         # Where what one connection brings meets what all bring together, and one more.
         enough = ceil(before * rate / known - 0.1) + 1 if rate > (1 + FREE) * known else before
         self._flat = True
         self._settle(min(self.target, enough), None, now)
+
+    def _tell(self, verdict: str, rate: float, known: float, before: int) -> None:
+        text = "data centre %d: %d connections %s: %.2f MB/s, where %d brought %.2f"
+        log.info(text, self._dc, self.target, verdict, rate / 1e6, before, known / 1e6)
 
     def _watch(self, rate: float, known: float, now: float) -> None:
         """Nothing is on trial."""

@@ -69,6 +69,8 @@ class AdaptivePool:
     async def warm(self, dc: int, senders: int) -> None:
         """Open up to `senders` connections to `dc` and wait until they are there."""
         centre = self.centre(dc)
+        if self._closed:
+            return
         centre.climb.at_least(senders)
         self._open(centre, min(senders, centre.climb.target) - len(centre.alive()) - len(centre.opening))
         if centre.opening:
@@ -163,7 +165,7 @@ class AdaptivePool:
         number = self._home if dc is None else dc
         centre = self._centres.get(number)
         if centre is None:
-            climb = Climb(self._start, self._connections)
+            climb = Climb(self._start, self._connections, number)
             centre = self._centres[number] = Centre(number, climb, self._in_flight, Deadlines(self._shortest))
         return centre
 
@@ -277,8 +279,9 @@ class AdaptivePool:
         if now >= centre.refused:
             centre.refused = now + min(REFUSED * 2**centre.refusals, LONGEST)
             centre.refusals += 1
-            log.info("data centre %d takes no more than %d connections: %s", centre.dc, alive, error)
         centre.climb.limit(min(centre.climb.ceiling, alive + len(centre.opening)), now)
+        if not centre.opening:
+            log.info("data centre %d takes no more than %d connections: %s", centre.dc, alive, error)
 
     def _trim(self, centre: Centre) -> None:
         """Close connections that do not pay, as soon as nothing is asked on them."""

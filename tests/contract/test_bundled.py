@@ -8,6 +8,10 @@ from pathlib import Path
 from tobs.testing.contract import PluginContract
 
 
+class TestAdaptiveConnections(PluginContract):
+    plugin = "adaptive_connections"
+
+
 class TestAsyncPipeline(PluginContract):
     plugin = "async_pipeline"
 

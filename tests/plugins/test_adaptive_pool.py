@@ -241,6 +241,7 @@ async def test_close_during_a_dial_leaves_no_connection_and_no_task() -> None:
         with pytest.raises(LostError):
             await one.task
     assert dialler.alive() == []
+    await pool.warm(HOME, 2)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

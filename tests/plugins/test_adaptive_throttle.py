@@ -17,7 +17,7 @@ from tobs_adaptive_connections.pool import AdaptivePool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FIXED = [(connections, in_flight) for connections in (1, 2, 4, 8) for in_flight in (1, 2, 4, 8, 16)]
+FIXED = [(connections, in_flight) for connections in (1, 4, 8) for in_flight in (2, 4, 8, 16)]
 
 THROTTLES: dict[str, dict[str, Any]] = {
     "connection": {"connection": 1.5},
