@@ -103,7 +103,7 @@ def test_it_finds_what_the_best_fixed_setting_brings(throttle: dict[str, Any], s
 
 @pytest.mark.parametrize("throttle", THROTTLES.values(), ids=THROTTLES)
 def test_it_starts_at_once(throttle: dict[str, Any]) -> None:
-    """Of what could come in the first 20 s, opening its connections included, it brings nine tenths."""
+    """Of what could come in the first 20 s, once a connection can be open, it brings nearly nine tenths."""
     course = run(adaptive, 20, seed=3, **throttle)
     opened = 5 * throttle.get("rtt", 0.04)
     limit = min(throttle.get("account", 1e9), throttle.get("connection", 1e9) * throttle.get("cap", 8))
