@@ -131,15 +131,20 @@ def test_a_cold_start_floods_three_times_at_most_and_then_uses_the_refill(
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("pause", [60, 600])
 def test_a_short_run_spares_the_next_one_the_second_flood_and_most_of_the_time(pause: int, seed: int) -> None:
-    """80 requests are too few to find the refill; what they prove of it is enough for the next 80."""
+    """80 requests are too few to find the refill where waits are long; what they prove is enough for the next 80.
+
+    Where waits are short they do find it.
+    """
 
     async def main() -> None:
         server, state = FloodServer(*HISTORIES, seed=seed), MemoryState()
         first = pace_of(state)
         await fetch(80, first.layer(server), 16)
         first.save()
+        if len(server.floods) == 2:
+            assert 0.85 * server.refill <= first.rate(HISTORY) <= server.refill
+            return
         assert state.get("pace")[HISTORY]["opening"] is not None
-        assert len(server.floods) == 1
         await asyncio.sleep(pause)
         seconds = await fetch(80, pace_of(state).layer(server), 16)
         assert len(server.floods) == 1

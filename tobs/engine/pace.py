@@ -2,7 +2,7 @@
 
 A method is free until the server refuses it for the first time. It is then taken for a token bucket: it holds so many
 requests when full and is refilled at some rate. The first refusal tells little of that rate, so after the wait requests
-start slowly and their rate doubles every ten seconds; the second refusal tells it almost exactly, since what was
+start slowly and their rate doubles every few seconds; the second refusal tells it almost exactly, since what was
 served between the two is the bucket's refill. A run that ends in between leaves what it sent, and the next one goes on
 from the slowest refill that would have served all that. Once the refill is found the rate stays just below: a slow
 increase while the server is content, a multiplicative decrease at each further refusal (AIMD). All of it, and a wait
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 MARGIN = 0.05
 """Seconds waited beyond what the server asked, for the clock and the way there."""
-REFILLED = 30.0
-"""Seconds in which an unknown bucket is taken to fill up: what the first rate rests on."""
+WAITS, REFILLED = 4.0, 30.0
+"""An unknown bucket is taken to fill up in so many of the waits that its server asks for, and in at most so many
+seconds: what the first rate rests on. The wait is all that a server tells of a bucket's time."""
 FIRST = 0.5
 """Requests a second that the first rate is not below, lest a single refusal stall a method."""
-DOUBLED = 10.0
-"""Seconds of sending in which the rate doubles while the refill is sought."""
+PATIENCE, DOUBLED = 2.0, 10.0
+"""While the refill is sought, the rate doubles in so many of the server's waits, and in at most so many seconds, of
+sending: short waits cost less than slow requests."""
 RESUMED = 3
 """Bucketfuls of requests in which it doubles from what an earlier run has proven: a flood costs more than patience."""
 RISEN = 6 * 3600.0
@@ -65,8 +67,8 @@ class _Method:
 
     `rate` is requests a second, infinite until a first refusal; `tokens` of at most `burst` were left at `filled`.
     `opening` holds what led to the first refusal, until the refill is found: the requests sent up to the refused one,
-    all that were sent until that was known, and the seconds; `resumed` says that an earlier run began to look. `sent`
-    are the times of the latest `count` requests since `began`, the end of the last wait.
+    all that were sent until that was known, the seconds, and the wait; `resumed` says that an earlier run began to
+    look. `sent` are the times of the latest `count` requests since `began`, the end of the last wait.
     """
 
     rate: float = math.inf
@@ -74,7 +76,7 @@ class _Method:
     tokens: float = 0.0
     filled: float = 0.0
     blocked: float = -math.inf
-    opening: tuple[int, int, float] | None = None
+    opening: tuple[int, int, float, float] | None = None
     resumed: bool = False
     epoch: int = 0
     began: float = 0.0
@@ -194,8 +196,8 @@ class Pace:
         rate, burst, tokens, at = (float(kept[key]) for key in ("rate", "burst", "tokens", "at"))
         opening = kept["opening"]
         if opening is not None:
-            least, most, took = opening
-            opening = (int(least), int(most), float(took))
+            least, most, took, wait = opening
+            opening = (int(least), int(most), float(took), float(wait))
         if not all(map(math.isfinite, (burst, tokens, at))) or not SLOWEST <= rate < math.inf or burst < 1:
             raise ValueError(kept)
         tokens = min(burst, max(0.0, tokens) + max(0.0, wall - max(at, until)) * rate)
@@ -250,7 +252,7 @@ class Pace:
     def _learned(self, method: _Method, number: int, seconds: float, *, taught: bool) -> None:
         """The method's bucket has refused the request with this number: what that says of it."""
         if taught:
-            _learn(method, list(method.sent), method.count - number)
+            _learn(method, list(method.sent), method.count - number, seconds)
             method.sent.clear()
             method.count = 0
         method.blocked = max(method.blocked, self._clock() + seconds + MARGIN)
@@ -267,7 +269,7 @@ def _name(call: Call) -> str:
 def _resume(method: _Method) -> None:
     """Go on from what an earlier run has proven of the refill, if it sent more than a bucket may hold."""
     if method.opening and method.count > method.opening[1]:
-        _, most, took = method.opening
+        _, most, took, _ = method.opening
         method.rate = refill(method.sent, method.began, method.rate, most, took, refused=False)
         method.resumed = True
 
@@ -283,12 +285,13 @@ def _rise(method: _Method) -> None:
     if method.opening and method.resumed:
         method.rate *= 2 ** (1 / (RESUMED * method.opening[1]))
     elif method.opening:
-        method.rate *= 2 ** min(1.0, 1 / (method.rate * DOUBLED))
+        doubled = min(DOUBLED, PATIENCE * method.opening[3])
+        method.rate *= 2 ** min(1.0, 1 / (method.rate * doubled))
     else:
         method.rate += min(method.rate, 1.0) / RISEN
 
 
-def _learn(method: _Method, times: Sequence[float], later: int) -> None:
+def _learn(method: _Method, times: Sequence[float], later: int, wait: float) -> None:
     """Draw the rate and the burst from a refusal: `times` are of all requests, `later` came after the refused one.
 
     Which of the requests in flight was one too many is not told: the first that is refused, or any after it.
@@ -296,11 +299,11 @@ def _learn(method: _Method, times: Sequence[float], later: int) -> None:
     sent = times[: max(1, len(times) - later)]
     if math.isinf(method.rate):
         took = sent[-1] - sent[0]
-        method.opening = (len(sent), len(times), took)
-        method.rate = max(FIRST, len(times) / (took + REFILLED))
+        method.opening = (len(sent), len(times), took, wait)
+        method.rate = max(FIRST, len(times) / (took + min(REFILLED, WAITS * wait)))
         method.burst = max(1.0, ROOM * (len(sent) - method.rate * took))
         return
-    least, most, took = method.opening or (method.burst / ROOM, method.burst / ROOM, 0.0)
+    least, most, took, _ = method.opening or (method.burst / ROOM, method.burst / ROOM, 0.0, wait)
     found = refill(sent, method.began, method.rate, (least + most) / 2, took)
     if method.opening:
         method.opening = None
