@@ -17,7 +17,7 @@ manifest = Manifest(
             low=0.0,
             high=0.5,
         ),
-        Knob("backlog", 200, "Files that may wait before history has to.", low=1, high=10_000, log=True, unit="files"),
+        Knob("backlog", 2000, "Files that may wait before history has to.", low=1, high=10_000, log=True, unit="files"),
         Knob(
             "ageing",
             1_000_000,

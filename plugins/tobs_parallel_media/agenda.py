@@ -129,6 +129,7 @@ class SharedAgenda:
         arrived = self._clock()
         self._turn += 1
         lane = self._lanes.setdefault(ref.dc, _Lane())
+        self._centres.evenly.wanted(ref.dc, ref.size)
         lane.waiting.add(Entry(ref, ref.size + self._ageing * arrived, self._turn, arrived))
 
     def _stop(self) -> None:
@@ -205,6 +206,7 @@ class SharedAgenda:
         if failure is not None and not self._closed:
             self._failure = failure
             self._stop()
+        self._centres.evenly.wanted(ref.dc, -ref.size)
         self._forget(ref)
         self._centres.end(ref.file_id)  # where others begin in its place
         self._moved.set()

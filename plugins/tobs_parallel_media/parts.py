@@ -10,6 +10,7 @@ from tobs.api import Part, Traffic
 
 if TYPE_CHECKING:
     from tobs.api import Budget, Context, MediaRef, ReadPart, Sink
+    from tobs_parallel_media.evenly import Evenly
     from tobs_parallel_media.windows import Centre, Centres, Flight
 
 
@@ -27,7 +28,7 @@ class ParallelParts:
         step = centre.step(size)
         flight.parts = -(-size // step)
         try:
-            copy = _Copy(read, sink, self._ctx.budget, size, step, centre, flight)
+            copy = _Copy(read, sink, self._ctx.budget, self._centres.evenly, size, step, centre, flight)
             if flight.parts > 1:
                 await copy.in_parallel()
             elif size:
@@ -45,6 +46,7 @@ class _Copy:
     read: ReadPart
     sink: Sink
     budget: Budget
+    evenly: Evenly
     size: int
     step: int
     centre: Centre
@@ -100,8 +102,11 @@ class _Copy:
         self.centre.freed()
 
     async def _move(self, offset: int) -> None:
-        async with self.budget.hold(min(self.step, self.size - offset), Traffic.MEDIA):
+        size = min(self.step, self.size - offset)
+        await self.evenly.turn(self.centre.dc, size)
+        async with self.budget.hold(size, Traffic.MEDIA):
             await self.sink.write(offset, await self.read(Part(offset, self.step)))
+        self.evenly.came(self.centre.dc, size)
 
     def _landed(self) -> None:
         self.flight.parts -= 1

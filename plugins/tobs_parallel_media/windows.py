@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
+from tobs_parallel_media.evenly import Evenly
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -120,6 +122,7 @@ class Centres:
         self._reserve = reserve
         self._centres: dict[int, Centre] = {}
         self._flights: dict[int, tuple[Centre, Flight]] = {}
+        self.evenly = Evenly()
         self.moved: Callable[[int], None] = lambda _: None
         """Called with a data centre when another of its files may begin."""
 
