@@ -96,8 +96,10 @@ class _Copy:
     def _left(self, walker: asyncio.Task[None]) -> None:
         """A walker has ended, in whatever way."""
         self.walkers.discard(walker)
-        if self.failure is None:
-            self.failure = asyncio.CancelledError() if walker.cancelled() else walker.exception()
+        failure = asyncio.CancelledError() if walker.cancelled() else walker.exception()
+        self.failure = (
+            self.failure or failure
+        )  # the first one tells; the others are taken from their tasks all the same
         self.woken.set()
         self.centre.freed()
 

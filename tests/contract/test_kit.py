@@ -75,7 +75,7 @@ def test_a_wrong_archive_a_wasted_request_and_a_task_left_behind_are_found(
 
 
 def test_a_fault_among_other_plugins_is_found(tobs_small_lab: ServedChat, tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match=r"^default \+drops: the archive's digest is not the truth's"):
+    with pytest.raises(AssertionError, match=r"^default -disk_io \+drops: the archive's digest is not the truth's"):
         contract("drops").test_among_others_the_archive_is_the_same(tobs_small_lab, tmp_path)
 
 

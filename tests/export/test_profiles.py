@@ -93,7 +93,7 @@ async def test_references_that_expire_all_the_time_are_fetched_again(tmp_path: P
         service = lab._service
         service.references._clock = lambda: service.counters.requests["upload.getFile"]
 
-    counters = await exported(with_faults(Faults(reference_life=24.0)), tmp_path, "default", time_goes_with_requests)
+    counters = await exported(with_faults(Faults(reference_life=14.0)), tmp_path, "default", time_goes_with_requests)
     assert counters["faults"]["references"] > 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,26 @@ def test_each_part_comes_once_and_the_file_is_the_same_whatever_the_order(
     assert sorted(server.asked) == sorted(sink.writes) == list(range(0, size, STEP))
     assert server.most <= min(window or 8, 8)
     assert held._free[Traffic.MEDIA] == budget
+
+
+def test_several_failures_at_once_leave_none_untaken() -> None:
+    size = 8 * STEP
+    copy, _ = parts_of(8)
+    untold: list[Any] = []
+
+    async def read(part: Part) -> bytes:
+        await asyncio.sleep(1)
+        raise BrokenError(str(part.offset))
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: untold.append(context))
+        with pytest.raises(BrokenError):
+            await copy(ref(1, size), read, MemorySink(), size)
+        gc.collect()
+
+    virtually(main)
+    gc.collect()
+    assert untold == []
 
 
 @pytest.mark.parametrize("breaks", [0, 5, 19])
