@@ -121,6 +121,10 @@ class Centre:
             self.places = [place for place in self.places if not place.sender.closed]
         return self.places
 
+    def works(self) -> bool:
+        """Whether media are asked for here."""
+        return any(place.leases[Traffic.MEDIA] for place in self.places)
+
     def used(self) -> list[Place]:
         """Connections that media are asked on."""
         return self.alive()[: self.climb.target]

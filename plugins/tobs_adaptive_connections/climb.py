@@ -29,6 +29,8 @@ STARVED = 0.1
 """Share of answers after which nobody waited for the place, past which a window says nothing of the link."""
 SOON, AGAIN, SELDOM = 5.0, 60.0, 480.0
 """Seconds of steady work after which another trial is made: after a loss, else at first, and at most."""
+FREED = 10.0
+"""Seconds within which others that end call for one trial only."""
 
 
 class Climb:
@@ -54,6 +56,9 @@ class Climb:
         self._cut_from = 0
         self._pause = AGAIN
         self._worked = 0.0
+        self._freed = -inf
+        self.shared = False
+        """Whether other data centres work too: what fewer connections cost does not show on a line that they fill."""
         self._since = -inf
         self._began: float | None = None
         self._size = self._answers = self._starved = 0
@@ -113,6 +118,12 @@ class Climb:
         fewer = self._before is not None and self.target < self._before
         return fewer and self._rate is not None and self._answers >= self.target and rate < HOPELESS * self._rate
 
+    def freed(self, now: float) -> None:
+        """Another data centre has nothing to do any more: the line may carry what it did not before."""
+        if now - self._freed >= FREED and not self._first and (self._before or 0) <= self.target < self.ceiling:
+            self._freed = now
+            self._try(2 * self.target, now)
+
     def drop(self, now: float) -> None:
         """Too many requests were lost: fewer connections."""
         if self._before is not None and self._before < self.target:
@@ -157,7 +168,7 @@ class Climb:
             few = self.young and rate <= fastest * self.target / 2  # half of them bring that, if each does what one did
             if self._flat or few:
                 self._flat = False
-                self._try(max(FLOOR, self.target // 2), now)
+                self._fewer(now)
             elif self.young and self.target < self.ceiling:
                 self._try(2 * self.target, now)
             self.young = False
@@ -172,7 +183,7 @@ class Climb:
             self._settle(self.target, rate, now)
             log.info("data centre %d: %d connections bring all: %.2f MB/s", self._dc, self.target, rate / 1e6)
             if self.target > FLOOR:
-                self._try(max(FLOOR, self.target // 2), now)
+                self._fewer(now)
         else:
             self._settle(self._before, None, now)
 
@@ -205,7 +216,7 @@ class Climb:
             if self.target < self.ceiling:
                 self._try(2 * self.target, now)
             elif not risen:
-                self._try(max(FLOOR, self.target // 2), now)
+                self._fewer(now)
         elif not self._low:
             self._rate = known + 0.3 * (rate - known)
             if self._worked >= (self._soon if self._dropped else self._pause):
@@ -213,7 +224,11 @@ class Climb:
                 if self.target < self.ceiling:
                     self._try(2 * self.target, now)
                 else:
-                    self._try(max(FLOOR, self.target // 2), now)
+                    self._fewer(now)
+
+    def _fewer(self, now: float) -> None:
+        if not self.shared:
+            self._try(max(FLOOR, self.target // 2), now)
 
     def _try(self, target: int, now: float) -> None:
         target = min(target, self.ceiling)

@@ -143,6 +143,7 @@ class AdaptivePool:
             flight = centre.left(place, number)
             centre.answered(place, call.method, now - began)
             if flight is not None:
+                centre.climb.shared = any(other is not centre and other.works() for other in self._centres.values())
                 centre.came(place, flight, getattr(answer, "wire_size", 0) or call.limit, now)
                 self._fit(centre)
             return answer
@@ -199,6 +200,8 @@ class AdaptivePool:
         place.leases[traffic] -= 1
         if traffic is Traffic.MEDIA and not place.leases[traffic] and not centre.waits(traffic):
             centre.climb.idle()
+            if not centre.works():
+                self._ended(centre)
         self._serve(centre)
 
     def _serve(self, centre: Centre) -> None:
@@ -227,6 +230,14 @@ class AdaptivePool:
                 return None
             return min(places, key=centre.load, default=None)
         return min((place for place in centre.used() if centre.takes(place)), key=centre.load, default=None)
+
+    def _ended(self, centre: Centre) -> None:
+        """A data centre has nothing to do: others may have more of the line."""
+        now = asyncio.get_running_loop().time()
+        working = [other for other in self._centres.values() if other is not centre and other.works()]
+        for other in working:
+            other.climb.shared = len(working) > 1
+            other.climb.freed(now)
 
     # connections
 

@@ -97,9 +97,7 @@ class _Copy:
         """A walker has ended, in whatever way."""
         self.walkers.discard(walker)
         failure = asyncio.CancelledError() if walker.cancelled() else walker.exception()
-        self.failure = (
-            self.failure or failure
-        )  # the first one tells; the others are taken from their tasks all the same
+        self.failure = self.failure or failure  # the first one tells; the others are taken from their tasks too
         self.woken.set()
         self.centre.freed()
 

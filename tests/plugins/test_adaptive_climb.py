@@ -212,3 +212,21 @@ def test_what_is_opened_ahead_counts_until_something_is_known() -> None:
     work.seconds(20)
     climb.at_least(8)
     assert climb.target == 2
+
+
+def test_when_another_data_centre_ends_more_connections_are_tried_and_at_most_every_ten_seconds() -> None:
+    climb = Climb(4, 16)
+    climb.freed(1.0)
+    assert climb.target == 4, "nothing was asked for yet"
+    climb.wanted(4, 2.0)
+    assert climb.target == 8
+    climb.freed(20.0)
+    assert climb.target == 16
+    other = Climb(4, 16)
+    other.wanted(4, 2.0)
+    other.freed(20.0)
+    other.drop(21.0)
+    other.freed(29.0)
+    assert other.target == 8
+    other.freed(30.0)
+    assert other.target == 16
