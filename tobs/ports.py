@@ -148,6 +148,24 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockHash:
+    """What the server says of one block of a file: `limit` bytes from `offset` have this SHA-256 (32 bytes)."""
+
+    offset: int
+    limit: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A finished file of the archive, and where its bytes are. Several ids may share one path."""
+
+    file_id: int
+    size: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Bytes:
     """A file was fetched whole: its size."""
 
@@ -501,6 +519,10 @@ class Ledger(Protocol):
         """The finished file of this id, if its bytes are here."""
         ...
 
+    def of_size(self, size: int, most: int) -> list[Stored]:
+        """Finished files of exactly this size, at most `most`, each path once. Whether it is there was not looked."""
+        ...
+
     def messages(self, chat_id: int) -> int:
         """Messages kept of this chat."""
         ...
@@ -559,6 +581,18 @@ class Context(Protocol):
         """Ask for one part of a file."""
         ...
 
+    async def file_hashes(self, ref: MediaRef, offset: int, dc: int | None = None) -> list[BlockHash]:
+        """Ask for the hashes of a file's blocks, from the one that holds `offset`: some of them, in order.
+
+        None means unknown: the server has hashes of many files and not of all. `dc` None asks where `Lanes` says; a
+        migration is followed. Raises `RpcError` for a refusal, an expired reference among them.
+        """
+        ...
+
     async def refresh(self, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:
         """Fetch messages again for fresh file references; keyed by (message id, file id)."""
+        ...
+
+    def stored(self, size: int, most: int) -> list[Stored]:
+        """Finished files of exactly this size, at most `most`, each path once; this run's and earlier ones'."""
         ...

@@ -64,6 +64,14 @@ def test_a_damaged_database_says_what_to_do(tmp_path: Path) -> None:
         assert "backup" in caught.value.hint
 
 
+def test_an_index_that_an_archive_lacks_is_made(tmp_path: Path) -> None:
+    Archive.create(tmp_path, [CHAT]).close()
+    query(tmp_path, "DROP INDEX files_size")
+    Archive.create(tmp_path, [CHAT]).close()
+    (plan,) = query(tmp_path, "EXPLAIN QUERY PLAN SELECT min(id), path FROM files WHERE size = 1 GROUP BY path")
+    assert "USING COVERING INDEX files_size" in plan[-1]
+
+
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     Archive.create(tmp_path, [CHAT]).close()
     db = sqlite3.connect(tmp_path / "tobs.sqlite")

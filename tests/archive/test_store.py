@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -294,3 +295,15 @@ def test_a_reader_keeps_an_empty_archive_as_it_is(archive: Archive) -> None:
         reader.close()
     commit(archive, batch([message(2)]))
     assert archive.messages(CHANNEL) == 1
+
+
+def test_files_of_a_size_are_found_each_path_once(archive: Archive) -> None:
+    commit(archive, batch([with_photo(n, n) for n in (1, 2, 3, 4)], [photo(n, n) for n in (1, 2, 3, 4)]))
+    first = store_file(archive, photo(2, 2), b"12345")
+    store_file(archive, photo(3, 3), b"54321")
+    store_file(archive, photo(4, 4), b"longer")
+    settle(archive, replace(first, ref=photo(1, 1)))
+    found = archive.of_size(5, 10)
+    assert sorted((one.file_id, one.path.read_bytes()) for one in found) == [(1, b"12345"), (3, b"54321")]
+    assert len(archive.of_size(5, 1)) == 1
+    assert archive.of_size(7, 10) == []

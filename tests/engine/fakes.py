@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tobs.engine.spans import NEWEST
 from tobs.errors import LostError, RpcError
-from tobs.ports import Batch, Chat, MediaRef, MessageRow, Page, Settled, Span, Traffic
+from tobs.ports import Batch, Chat, MediaRef, MessageRow, Page, Settled, Span, Stored, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from tobs.ports import Attempt, Part, Sink
 
@@ -254,6 +254,10 @@ class FakeBooks:
 
     def stored(self, file_id: int) -> Settled | None:
         return self.files.get(file_id)
+
+    def of_size(self, size: int, most: int) -> list[Stored]:
+        alike = {one.path or "": one.ref.file_id for one in self.files.values() if one.size == size}
+        return [Stored(file_id, size, Path(path)) for path, file_id in list(alike.items())[:most]]
 
     def messages(self, chat_id: int) -> int:
         assert chat_id == CHAT.id

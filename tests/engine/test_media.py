@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.fakes import Dialler, FileServer, MemorySink, content, ref
 from tobs.engine.budget import ByteBudget
-from tobs.engine.media import STALE, CoreFetch, HomeLanes, SerialAgenda, SerialParts
+from tobs.engine.media import STALE, CoreFetch, HomeLanes, SerialAgenda, SerialParts, follow
 from tobs.engine.pool import CorePool, PoolLimits
 from tobs.errors import LostError, RpcError
 from tobs.ports import Bytes, MediaRef, Part
@@ -62,6 +62,40 @@ async def test_a_data_centre_that_sends_to_itself_is_not_followed_round_and_roun
     fetch._ask = part
     with pytest.raises(RpcError, match="FILE_MIGRATE_4"):
         await fetch(ref(), MemorySink(), ())
+
+
+class Told(HomeLanes):
+    """Lanes that keep what they are told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    def moved(self, ref: MediaRef, dc: int) -> None:
+        self.told.append((ref.file_id, dc))
+
+
+async def test_a_question_about_a_file_follows_it_and_lanes_are_told() -> None:
+    asked: list[int | None] = []
+
+    async def ask(dc: int | None) -> str:
+        asked.append(dc)
+        if dc != 4:
+            raise RpcError(303, "FILE_MIGRATE", 4, "upload.getFileHashes")
+        return "answer"
+
+    lanes = Told()
+    assert await follow(ask, ref(7), None, lanes) == "answer"
+    assert (asked, lanes.told) == ([None, 4], [(7, 4)])
+    assert await follow(ask, ref(7), 4, lanes) == "answer"
+    assert (asked, lanes.told) == ([None, 4, 4], [(7, 4)])
+
+
+async def test_a_question_is_not_followed_round_and_round() -> None:
+    async def ask(dc: int | None) -> str:  # noqa: ARG001
+        raise RpcError(303, "FILE_MIGRATE", 4, "upload.getFileHashes")
+
+    with pytest.raises(RpcError, match="FILE_MIGRATE_4"):
+        await follow(ask, ref(), None, HomeLanes())
 
 
 @pytest.mark.parametrize("name", sorted(STALE))

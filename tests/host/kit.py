@@ -20,7 +20,7 @@ from tobs.meters import Meters
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tobs.ports import Batch, Chat, Invoke, MediaRef, Page, Part, Sender, Span
+    from tobs.ports import Batch, BlockHash, Chat, Invoke, MediaRef, Page, Part, Sender, Span
 
 HERE = "tests.host.plugins"
 
@@ -75,6 +75,9 @@ class NoService:
         raise AssertionError
 
     async def part(self, invoke: Invoke, ref: MediaRef, part: Part, dc: int | None) -> bytes:
+        raise AssertionError
+
+    async def file_hashes(self, invoke: Invoke, ref: MediaRef, offset: int, dc: int | None) -> list[BlockHash]:
         raise AssertionError
 
     async def refresh(self, invoke: Invoke, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engine.fakes import FakeBooks, ref
 from tests.host.kit import plan_of, wire
 from tobs.archive.archive import Archive
 from tobs.archive.verify import verify
+from tobs.engine.media import HomeLanes
 from tobs.errors import PluginError
 from tobs.host.scope import IN_ARCHIVE, Places, Scoped
-from tobs.ports import Chat, Range, Span
+from tobs.ports import BlockHash, Chat, MediaRef, Range, Settled, Span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +73,27 @@ async def test_core_s_own_requests_go_through_the_line(places: Places, monkeypat
     within = Range(Span(1, 9))
     assert await Scoped("tea", line, places).page(Chat(7, "user", "S"), within, skip=3) == "page"  # type: ignore[comparison-overlap]
     assert asked == [(True, 7, Span(1, 9), 3)]
+
+
+async def test_hashes_are_asked_where_lanes_say_and_stored_files_are_the_archive_s(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = wire(plan_of())
+    context = Scoped("tea", line, places)
+    with pytest.raises(PluginError, match="plugin tea asked for the archive before it stands"):
+        context.stored(5, 1)
+    with pytest.raises(PluginError, match="plugin tea asked for the lanes before they stand"):
+        await context.file_hashes(ref(7), 0)
+    line.lanes, line.ledger = HomeLanes(), FakeBooks(files={3: Settled(ref(3), "done", "", 5, "three")})
+    asked: list[object] = []
+
+    async def hashes(invoke: object, wanted: MediaRef, offset: int, dc: int | None) -> list[BlockHash]:
+        asked.append((invoke is line.invoke, wanted.file_id, offset, dc))
+        return []
+
+    monkeypatch.setattr(line.service, "file_hashes", hashes)
+    assert await context.file_hashes(ref(7), 9) == []
+    assert await context.file_hashes(ref(7), 9, 4) == []
+    assert asked == [(True, 7, 9, None), (True, 7, 9, 4)]
+    assert [stored.file_id for stored in context.stored(5, 1)] == [3]
+    assert context.stored(6, 1) == []

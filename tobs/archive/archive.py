@@ -18,7 +18,7 @@ from tobs.archive.schema import FILE, connect, connect_reading
 from tobs.archive.store import Store, transaction
 from tobs.archive.totals import Totals, count
 from tobs.errors import ArchiveError
-from tobs.ports import MediaRef, Settled, Span
+from tobs.ports import MediaRef, Settled, Span, Stored
 
 if TYPE_CHECKING:
     import sqlite3
@@ -165,6 +165,14 @@ class Archive:
         if ref[0] is None:
             ref = [0, 0, "file", file_id, 0, size, None, "", "", "document", 0, b"", ""]
         return Settled(MediaRef._make(ref), "done", sha256, size, path)
+
+    def of_size(self, size: int, most: int) -> list[Stored]:
+        """Finished files of exactly this size, at most `most`, each path once; whether it is there was not looked."""
+        with guard(self.folder):
+            rows = self._db.execute(
+                "SELECT min(id), path FROM files WHERE size = ? GROUP BY path LIMIT ?", (size, most)
+            ).fetchall()
+        return [Stored(file_id, size, self.folder / path) for file_id, path in rows]
 
     def messages(self, chat_id: int) -> int:
         """Messages kept of this chat."""

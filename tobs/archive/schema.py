@@ -89,6 +89,9 @@ PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
 
+BY_SIZE = "CREATE INDEX IF NOT EXISTS files_size ON files(size, path)"
+"""Also made in an archive that has its tables already and lacks it: an index needs no version of its own."""
+
 
 def connect(folder: Path) -> sqlite3.Connection:
     """Open `tobs.sqlite` for writing; make it and its tables where they are missing.
@@ -107,6 +110,7 @@ def connect(folder: Path) -> sqlite3.Connection:
             db.execute("PRAGMA foreign_keys = ON")
             if version == 0:
                 db.executescript(f"BEGIN;{TABLES}COMMIT;")
+            db.execute(BY_SIZE)
         except BaseException:
             db.close()
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tobs.engine.budget import ByteBudget
 from tobs.engine.invoke import deadline, fold, lease, observe, retry, wire
-from tobs.engine.media import CoreFetch, HomeLanes, SerialAgenda, SerialParts
+from tobs.engine.media import CoreFetch, HomeLanes, SerialAgenda, SerialParts, follow
 from tobs.engine.pace import Pace
 from tobs.engine.pool import CorePool, PoolLimits
 from tobs.engine.runner import run_in_turn
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tobs.ports import (
         Agenda,
         Batch,
+        BlockHash,
         Budget,
         Chat,
         Dial,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         Source,
         Span,
         State,
+        Stored,
         Submit,
         Write,
     )
@@ -68,6 +70,10 @@ class Service(Protocol):
 
     async def part(self, invoke: Invoke, ref: MediaRef, part: Part, dc: int | None) -> bytes:
         """One part of a file."""
+        ...
+
+    async def file_hashes(self, invoke: Invoke, ref: MediaRef, offset: int, dc: int | None) -> list[BlockHash]:
+        """Hashes of a file's blocks from the one that holds `offset`, in order; none if there are none."""
         ...
 
     async def refresh(self, invoke: Invoke, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:
@@ -95,7 +101,8 @@ class CoreSettings:
 class Line:
     """The way of every request, ready before any archive is open: finding a chat needs it too.
 
-    A line is also the `Context` that plugins are given, each with its own `state`.
+    A line is also the `Context` that plugins are given, each with its own `state`. `lanes` and `ledger` come with an
+    open archive.
     """
 
     service: Service
@@ -107,6 +114,8 @@ class Line:
     pool: Pool = field(init=False)
     pace: Pace = field(init=False)
     invoke: Invoke = field(init=False)
+    lanes: Lanes = field(init=False)
+    ledger: Ledger = field(init=False)
 
     @property
     def knobs(self) -> Mapping[str, Value]:
@@ -127,9 +136,21 @@ class Line:
         """See `tobs.ports.Context`."""
         return await self.service.part(self.invoke, ref, part, dc)
 
+    async def file_hashes(self, ref: MediaRef, offset: int, dc: int | None = None) -> list[BlockHash]:
+        """See `tobs.ports.Context`."""
+
+        async def ask(lane: int | None) -> list[BlockHash]:
+            return await self.service.file_hashes(self.invoke, ref, offset, lane)
+
+        return await follow(ask, ref, self.lanes.lane(ref) if dc is None else dc, self.lanes)
+
     async def refresh(self, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:
         """See `tobs.ports.Context`."""
         return await self.service.refresh(self.invoke, refs)
+
+    def stored(self, size: int, most: int) -> list[Stored]:
+        """See `tobs.ports.Context`."""
+        return self.ledger.of_size(size, most)
 
     async def close(self) -> None:
         """Close the connections and keep what PACE learned."""
@@ -209,6 +230,7 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
     wiring = line.wiring
     write = wiring.slot("write", lambda: write, write=write)
     lanes: Lanes = wiring.slot("lanes", HomeLanes)
+    line.lanes, line.ledger = lanes, ledger
     parts: Parts = wiring.slot("parts", lambda: SerialParts(line.pool, line.budget))
     fetch: Fetch = CoreFetch(line.part, line.refresh, lanes, parts)
     for _, layer in sorted(wiring.layers("fetch"), key=lambda pair: pair[0], reverse=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tobs.errors import LostError, RpcError
 from tobs.ports import Bytes, MediaRef, Part, Traffic
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     AskPart = Callable[[MediaRef, Part, int | None], Awaitable[bytes]]
     Refresh = Callable[[Iterable[MediaRef]], Awaitable[dict[tuple[int, int], MediaRef]]]
 
+T = TypeVar("T")
 STALE = frozenset({"FILE_REFERENCE_EXPIRED", "FILE_REFERENCE_INVALID", "FILE_REFERENCE_EMPTY"})
 
 
@@ -74,6 +75,18 @@ class SerialParts:
             async with self._budget.hold(min(step, size - offset), Traffic.MEDIA):
                 await sink.write(offset, await read(Part(offset, step)))
         return size
+
+
+async def follow(ask: Callable[[int | None], Awaitable[T]], ref: MediaRef, lane: int | None, lanes: Lanes) -> T:
+    """What a data centre answers about a file, from `lane` on to where it says that the file lives."""
+    while True:
+        try:
+            return await ask(lane)
+        except RpcError as error:
+            if error.name != "FILE_MIGRATE" or error.value is None or error.value == lane:
+                raise
+            lane = error.value
+            lanes.moved(ref, lane)
 
 
 class CoreFetch:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tobs.engine.graph import Line
     from tobs.knobs import Value
-    from tobs.ports import Budget, Call, Chat, MediaRef, Page, Part, Pool, Range, State
+    from tobs.ports import BlockHash, Budget, Call, Chat, MediaRef, Page, Part, Pool, Range, State, Stored
 
 IN_ARCHIVE = ".tobs-state"
 """Folder of plugins' state inside an archive: outside media/, so that no check takes it for an export's file."""
@@ -120,9 +120,26 @@ class Scoped:
         """See `tobs.ports.Context`."""
         return self._line.part(ref, part, dc)
 
+    def file_hashes(self, ref: MediaRef, offset: int, dc: int | None = None) -> Coroutine[Any, Any, list[BlockHash]]:
+        """See `tobs.ports.Context`."""
+        return self._hashes(ref, offset, dc)
+
+    async def _hashes(self, ref: MediaRef, offset: int, dc: int | None) -> list[BlockHash]:
+        if not hasattr(self._line, "lanes"):
+            raise PluginError(self._plugin, "asked for the lanes before they stand; take them when they are used")
+        return await self._line.file_hashes(ref, offset, dc)
+
     def refresh(self, refs: Iterable[MediaRef]) -> Coroutine[Any, Any, dict[tuple[int, int], MediaRef]]:
         """See `tobs.ports.Context`."""
         return self._line.refresh(refs)
+
+    def stored(self, size: int, most: int) -> list[Stored]:
+        """See `tobs.ports.Context`."""
+        try:
+            ledger = self._line.ledger
+        except AttributeError:
+            raise self._too_early("archive") from None
+        return ledger.of_size(size, most)
 
     def _too_early(self, what: str) -> PluginError:
         return PluginError(self._plugin, f"asked for the {what} before it stands; take it when it is used")

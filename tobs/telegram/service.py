@@ -11,11 +11,11 @@ from telethon.tl.functions.auth import ExportAuthorizationRequest, ImportAuthori
 from telethon.tl.functions.channels import GetMessagesRequest as GetChannelMessagesRequest
 from telethon.tl.functions.help import GetConfigRequest
 from telethon.tl.functions.messages import GetHistoryRequest, GetMessagesRequest
-from telethon.tl.functions.upload import GetFileRequest
+from telethon.tl.functions.upload import GetFileHashesRequest, GetFileRequest
 
 from tobs.engine.spans import NEWEST
 from tobs.errors import ConnectError, LostError, RpcError
-from tobs.ports import PAGE, Batch, Call, Page, Span, Traffic
+from tobs.ports import PAGE, Batch, BlockHash, Call, Page, Span, Traffic
 from tobs.telegram.normalise import Normaliser, references
 from tobs.telegram.reading import read
 from tobs.telegram.sender import LOGIN_AGAIN, connect_sender, introduce, open_sender
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from tobs.ports import Chat, Invoke, MediaRef, Part
     from tobs.telegram.account import Account
     from tobs.telegram.sender import TelegramSender
+
+
+HASHES_SIZE = 1024
+"""Bytes that an answer to getFileHashes takes at most: eight hashes of some fifty bytes."""
 
 
 def _sized(reader: Any) -> Any:
@@ -46,6 +50,25 @@ class _File(GetFileRequest):  # type: ignore[misc]
     """getFile whose answer knows its length."""
 
     read_result = staticmethod(_sized)
+
+
+class _HashList(list[Any]):
+    """The answer to getFileHashes."""
+
+    wire_size = 0
+
+
+def _sized_hashes(reader: Any) -> _HashList:
+    data = reader.get_bytes()
+    answer = _HashList(read(data))
+    answer.wire_size = len(data)
+    return answer
+
+
+class _Hashes(GetFileHashesRequest):  # type: ignore[misc]
+    """getFileHashes whose answer knows its length."""
+
+    read_result = staticmethod(_sized_hashes)
 
 
 class TelegramService:
@@ -151,6 +174,12 @@ class TelegramService:
             raise RpcError(400, "CDN_REDIRECT", None, "upload.getFile")
         data: bytes = answer.bytes
         return data
+
+    async def file_hashes(self, invoke: Invoke, ref: MediaRef, offset: int, dc: int | None) -> list[BlockHash]:
+        """Hashes of a file's blocks from the one that holds `offset`, in order; none if there are none."""
+        request = _Hashes(location=_location(ref), offset=offset)
+        answer = await invoke(Call(request, "upload.getFileHashes", Traffic.MEDIA, dc, HASHES_SIZE))
+        return [BlockHash(one.offset, one.limit, one.hash) for one in answer]
 
     async def refresh(self, invoke: Invoke, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:
         """Fetch the messages again; what is gone is left out."""

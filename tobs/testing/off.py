@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tobs.manifest import Manifest
-    from tobs.ports import Batch, Chat, Invoke, MediaRef, Page, Part, Sender, Span
+    from tobs.ports import Batch, BlockHash, Chat, Invoke, MediaRef, Page, Part, Sender, Span
 
 LATE = ("log", "lifespan")
 """Ports that a run asks for beside the graph."""
@@ -51,6 +51,10 @@ class Unasked:
     async def part(self, invoke: Invoke, ref: MediaRef, part: Part, dc: int | None) -> bytes:
         """See `tobs.engine.graph.Service`."""
         raise AssertionError(invoke, ref, part, dc)
+
+    async def file_hashes(self, invoke: Invoke, ref: MediaRef, offset: int, dc: int | None) -> list[BlockHash]:
+        """See `tobs.engine.graph.Service`."""
+        raise AssertionError(invoke, ref, offset, dc)
 
     async def refresh(self, invoke: Invoke, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:
         """See `tobs.engine.graph.Service`."""
