@@ -1,0 +1,15 @@
+"""hash_dedup: a file whose content is in the archive under another id is not downloaded again."""
+
+from tobs.api import Expectation, Knob, Manifest
+
+manifest = Manifest(
+    name="hash_dedup",
+    summary="Compares a file's block hashes with stored files of its size; what is here under another id is kept once.",
+    load="tobs_hash_dedup.plugin:HashDedup",
+    knobs=(
+        Knob("min_kb", 32, "Smallest file whose hashes are asked for.", low=1, high=1_048_576, log=True, unit="KB"),
+        Knob("ahead", 4, "Requests for one file's hashes at once, each for 1 MB.", low=1, high=32, log=True),
+        Knob("waiting", 4, "Files that may wait at once for one in motion that looks equal.", low=0, high=64),
+    ),
+    expects=(Expectation("bytes_received", "down", 0.1, 0.2, "duplicates_home", ("baseline", "baseline +hash_dedup")),),
+)
