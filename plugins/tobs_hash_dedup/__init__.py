@@ -9,7 +9,7 @@ manifest = Manifest(
     knobs=(
         Knob("min_kb", 32, "Smallest file whose hashes are asked for.", low=1, high=1_048_576, log=True, unit="KB"),
         Knob("ahead", 4, "Requests for one file's hashes at once, each for 1 MB.", low=1, high=32, log=True),
-        Knob("waiting", 4, "Files that may wait at once for one in motion that looks equal.", low=0, high=64),
+        Knob("waiting", 8, "Files that may wait at once for one in motion that looks equal.", low=0, high=64),
     ),
     expects=(Expectation("bytes_received", "down", 0.1, 0.2, "duplicates_home", ("baseline", "baseline +hash_dedup")),),
 )

@@ -79,12 +79,12 @@ class Spared:
 
         Files in motion are compared by what the server says of both. What is stored then is compared from the disk.
         """
-        if not self._places:
+        first = await hashes.first()
+        if not first or list(first) != list(await mover.hashes.first()) or not self._places:
             return False
         self._places -= 1
         try:
-            first = await hashes.first()
-            return bool(first) and list(first) == list(await mover.hashes.first()) and await mover.settled()
+            return await mover.settled()
         finally:
             self._places += 1
 

@@ -28,6 +28,10 @@ class TestDiskIO(PluginContract):
     plugin = "disk_io"
 
 
+class TestHashDedup(PluginContract):
+    plugin = "hash_dedup"
+
+
 class TestLogRateLimit(PluginContract):
     plugin = "log_rate_limit"
 

@@ -25,6 +25,7 @@ ACTING = (
     "async_pipeline",
     "dc_routing",
     "deferred_media",
+    "hash_dedup",
     "parallel_media",
     "takeout",
 )
