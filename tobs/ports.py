@@ -519,6 +519,10 @@ class Ledger(Protocol):
         """The finished file of this id, if its bytes are here."""
         ...
 
+    def holds(self, path: str) -> bool:
+        """Whether a finished file is kept under this path, relative to the archive."""
+        ...
+
     def of_size(self, size: int, most: int) -> list[Stored]:
         """Finished files of exactly this size, at most `most`, each path once. Whether it is there was not looked."""
         ...

@@ -307,3 +307,5 @@ def test_files_of_a_size_are_found_each_path_once(archive: Archive) -> None:
     assert sorted((one.file_id, one.path.read_bytes()) for one in found) == [(1, b"12345"), (3, b"54321")]
     assert len(archive.of_size(5, 1)) == 1
     assert archive.of_size(7, 10) == []
+    assert archive.holds(first.path or "")
+    assert not archive.holds("media/photos/other.jpg")

@@ -255,6 +255,9 @@ class FakeBooks:
     def stored(self, file_id: int) -> Settled | None:
         return self.files.get(file_id)
 
+    def holds(self, path: str) -> bool:
+        return any(one.path == path for one in self.files.values())
+
     def of_size(self, size: int, most: int) -> list[Stored]:
         alike = {one.path or "": one.ref.file_id for one in self.files.values() if one.size == size}
         return [Stored(file_id, size, Path(path)) for path, file_id in list(alike.items())[:most]]

@@ -203,6 +203,22 @@ async def test_an_equal_file_is_linked_to_the_stored_one(tmp_path: Path) -> None
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize("used", [False, True])
+async def test_what_a_killed_run_left_of_an_equal_file_is_removed_unless_it_is_used(tmp_path: Path, used: bool) -> None:
+    async def same(ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes | Same:  # noqa: ARG001
+        return Same(7)
+
+    books, one = FakeBooks(), ref(size=SIZE)
+    books.files[7] = Settled(ref(7), "done", "cd" * 32, SIZE, "media/files/7.bin")
+    if used:
+        books.files[8] = Settled(ref(8), "done", "cd" * 32, SIZE, name_of(one))
+    left = tmp_path / name_of(one)
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"renamed, and then the run was killed")
+    await store_in(tmp_path, same, books)(one)
+    assert left.exists() == used
+
+
 async def test_a_fetch_that_claims_more_than_it_wrote_is_a_failure(tmp_path: Path) -> None:
     async def short(ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes:  # noqa: ARG001
         await sink.write(0, b"half")

@@ -166,6 +166,11 @@ class Archive:
             ref = [0, 0, "file", file_id, 0, size, None, "", "", "document", 0, b"", ""]
         return Settled(MediaRef._make(ref), "done", sha256, size, path)
 
+    def holds(self, path: str) -> bool:
+        """Whether a finished file is kept under this path, relative to the archive."""
+        with guard(self.folder):
+            return self._db.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone() is not None
+
     def of_size(self, size: int, most: int) -> list[Stored]:
         """Finished files of exactly this size, at most `most`, each path once; whether it is there was not looked."""
         with guard(self.folder):
@@ -208,8 +213,7 @@ class Archive:
             for path in (self.folder / "media").rglob(f"*{PARTIAL}"):
                 inside = path.relative_to(self.folder).as_posix()
                 # A finished document may be called that way too: the part of a split archive.
-                known = self._db.execute("SELECT 1 FROM files WHERE path = ?", (inside,)).fetchone()
-                if path not in keep and not known and path.is_file():
+                if path not in keep and not self.holds(inside) and path.is_file():
                     path.unlink()
                     swept += 1
         return swept

@@ -91,6 +91,8 @@ class Store:
                 same = self._known(ref, got.file_id)
                 if same is None:
                     raise ArchiveError(f"file {got.file_id}, named as equal to {ref.file_id}, is not in the archive")
+                if not self._ledger.holds(name):  # it was whole once, and the run ended before that was kept
+                    final.unlink(missing_ok=True)
                 return same
             digest = await sink.digest()
             if sink.hashed != got.size:
