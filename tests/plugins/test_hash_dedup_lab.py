@@ -51,7 +51,7 @@ home = 2
 dc = [{ id = 2 }, { id = 4 }]
 """
 DEDUP = "baseline +hash_dedup hash_dedup.min_kb=1"
-TOGETHER = f"{DEDUP} hash_dedup.waiting=64 +async_pipeline +deferred_media +parallel_media"
+TOGETHER = f"{DEDUP} hash_dedup.waiting=64 +async_pipeline +deferred_media +disk_io +parallel_media"
 
 
 @pytest.fixture(scope="module")
