@@ -1,6 +1,15 @@
 """The one door that plugins import."""
 
-from tobs.errors import ArchiveError, ConnectError, KeyUnknownError, LostError, RpcError, TobsError, UsageError
+from tobs.errors import (
+    ArchiveError,
+    ConnectError,
+    KeyUnknownError,
+    LostError,
+    RpcError,
+    TobsError,
+    TransformError,
+    UsageError,
+)
 from tobs.hookspecs import hook
 from tobs.knobs import Knob, Value
 from tobs.manifest import Expectation, Manifest
@@ -23,6 +32,7 @@ from tobs.ports import (
     Flow,
     Invoke,
     InvokeBand,
+    Job,
     Lanes,
     MediaRef,
     Page,
@@ -43,6 +53,7 @@ from tobs.ports import (
     State,
     Submit,
     Traffic,
+    Transform,
     Write,
 )
 
@@ -67,6 +78,7 @@ __all__ = [
     "Flow",
     "Invoke",
     "InvokeBand",
+    "Job",
     "KeyUnknownError",
     "Knob",
     "Lanes",
@@ -96,6 +108,8 @@ __all__ = [
     "Submit",
     "TobsError",
     "Traffic",
+    "Transform",
+    "TransformError",
     "UsageError",
     "Value",
     "Write",
