@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 import struct
 import wave
 import zlib
@@ -11,7 +12,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 import av
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from tobs.archive.transform.recipes import BY_NAME
 from tobs.ports import Job
@@ -55,14 +56,16 @@ def giant_png(path: Path, side: int) -> Path:
 
 
 def video(path: Path, size: tuple[int, int] = (640, 360), seconds: int = 8, rate: int = 10) -> Path:
-    """A clip that becomes lighter from picture to picture."""
+    """A clip with noise in it that becomes lighter from picture to picture."""
+    dice = random.Random(7)
     with av.open(str(path), "w") as out:
         stream = out.add_stream("mpeg4", rate=rate)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for number in range(seconds * rate):
             shade = 40 + number * 200 // (seconds * rate)
-            frame = av.VideoFrame.from_image(Image.new("L", size, shade))  # type: ignore[no-untyped-call]
-            out.mux(stream.encode(frame))
+            noise = Image.frombytes("L", size, dice.randbytes(size[0] * size[1]))
+            image = Image.blend(Image.new("L", size, shade), noise.filter(ImageFilter.GaussianBlur(4)), 0.5)
+            out.mux(stream.encode(av.VideoFrame.from_image(image)))  # type: ignore[no-untyped-call]
         out.mux(stream.encode(None))
     return path
 

@@ -42,7 +42,7 @@ def preview(source: Path, target: Path, settings: Mapping[str, int]) -> None:
     with opened(source) as container, av.open(f"file:{target}", "w", format="mp4", options=_PLAIN) as out:
         coder = out.add_stream("libx264", rate=rate)
         coder.pix_fmt = "yuv420p"
-        coder.options = {"crf": str(settings["crf"]), "preset": "veryfast", "threads": "1"}
+        coder.options = {"crf": str(settings["crf"]), "preset": "veryfast", "threads": "1", "x264-params": REPEATABLE}
         for step, frame in _sampled(container, rate, settings["seconds"]):
             image = _upright(frame, settings["side"], even=True)
             picture: VideoFrame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]
@@ -59,6 +59,8 @@ def preview(source: Path, target: Path, settings: Mapping[str, int]) -> None:
 
 
 _PLAIN = {"movflags": "+faststart", "fflags": "+bitexact"}
+REPEATABLE = "mbtree=0"
+"""With macroblock trees x264 gives other bytes each time, for pictures whose width is no multiple of 32 (measured)."""
 
 
 def _stream(container: InputContainer) -> VideoStream:
