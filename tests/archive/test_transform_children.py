@@ -145,7 +145,7 @@ async def test_the_same_file_gives_the_same_bytes_in_every_child(tmp_path: Path,
         "thumbnail": lambda: picture(tmp_path / "a.jpg"),
         "webp": lambda: picture(tmp_path / "a.jpg"),
         "poster": lambda: video(tmp_path / "a.mp4"),
-        "preview": lambda: video(tmp_path / "a.mp4"),
+        "preview": lambda: video(tmp_path / "a.mp4", (480, 270), rate=12),
         "waveform": lambda: voice(tmp_path / "a.wav", lambda _: 1),
     }[transform]()
     found = []

@@ -12,7 +12,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 import av
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from tobs.archive.transform.recipes import BY_NAME
 from tobs.ports import Job
@@ -56,16 +56,17 @@ def giant_png(path: Path, side: int) -> Path:
 
 
 def video(path: Path, size: tuple[int, int] = (640, 360), seconds: int = 8, rate: int = 10) -> Path:
-    """A clip with noise in it that becomes lighter from picture to picture."""
-    dice = random.Random(7)
+    """A clip that pans slowly over clouds: not every coder gives the same bytes for it each time."""
+    count = seconds * rate
+    wide = (size[0] + count, size[1])
+    noise = Image.frombytes("L", wide, random.Random(7).randbytes(wide[0] * wide[1]))
+    clouds = ImageOps.autocontrast(noise.filter(ImageFilter.GaussianBlur(3)))
     with av.open(str(path), "w") as out:
         stream = out.add_stream("mpeg4", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for number in range(seconds * rate):
-            shade = 40 + number * 200 // (seconds * rate)
-            noise = Image.frombytes("L", size, dice.randbytes(size[0] * size[1]))
-            image = Image.blend(Image.new("L", size, shade), noise.filter(ImageFilter.GaussianBlur(4)), 0.5)
-            out.mux(stream.encode(av.VideoFrame.from_image(image)))  # type: ignore[no-untyped-call]
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = *size, "yuv420p", 4_000_000
+        for at in range(count):
+            seen = clouds.crop((at, 0, at + size[0], size[1]))
+            out.mux(stream.encode(av.VideoFrame.from_image(seen)))  # type: ignore[no-untyped-call]
         out.mux(stream.encode(None))
     return path
 
