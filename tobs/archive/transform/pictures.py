@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Formats that are decoded, whatever else Pillow knows."""
 
+OUT_OF_MEMORY = ("encoding error 1", "encoding error 2")
+"""What Pillow makes of libwebp's VP8_ENC_ERROR_OUT_OF_MEMORY and VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY."""
+
 Image.MAX_IMAGE_PIXELS = 100_000_000
 warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow itself refuses only at twice as many
 
@@ -31,7 +34,12 @@ def webp(source: Path, target: Path, settings: Mapping[str, int]) -> None:
     with Image.open(source, formats=FORMATS) as image:
         upright = ImageOps.exif_transpose(image)
         mode = "RGBA" if upright.has_transparency_data else "RGB"
-        upright.convert(mode).save(target, "WEBP", quality=settings["quality"], method=settings["method"])
+        try:
+            upright.convert(mode).save(target, "WEBP", quality=settings["quality"], method=settings["method"])
+        except ValueError as error:
+            if str(error).startswith(OUT_OF_MEMORY):
+                raise MemoryError from error
+            raise
 
 
 def save_jpeg(image: Image.Image, target: Path, quality: int) -> None:
