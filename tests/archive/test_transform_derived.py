@@ -245,6 +245,19 @@ async def test_a_failure_is_counted_and_fails_nothing(tmp_path: Path, lasting: b
     assert not [name for name in results(tmp_path) if name.endswith(".part")]
 
 
+async def test_reasons_that_differ_from_file_to_file_do_not_fill_the_screen(tmp_path: Path) -> None:
+    def spoil(job: Job) -> None:
+        raise TransformError(f"{job.sha256[-2:]} bytes are missing", lasting=True)
+
+    made = await whole(tmp_path, Making(spoil), photos(30), chosen("webp"))
+    warnings = made.tidings.warnings()
+    assert len(warnings) == room.REASONS + 1
+    assert sum(int(line.split()[0]) for line in warnings) == 30
+    assert "20 files could not be derived by webp: other reasons" in warnings[-1]
+    notes = list((tmp_path / "derived/webp").glob("*.failed"))
+    assert "bytes are missing" in notes[0].read_text()
+
+
 async def test_what_fails_for_good_is_not_tried_again_under_the_same_conditions(tmp_path: Path) -> None:
     await whole(tmp_path, Making(failing(lasting=True)), photos(3))
     again = Making()

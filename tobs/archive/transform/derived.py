@@ -35,6 +35,8 @@ PARTIAL = ".part"
 SETTINGS = "settings.json"
 BACKLOG = 1000
 """Jobs that may wait in memory; what is more is found on disk when all files are here."""
+REASONS = 10
+OTHERS = "other reasons, which each file's .failed tells"
 
 
 class Stored(NamedTuple):
@@ -51,12 +53,19 @@ class Tidings:
     """What came of a run's jobs: how many files each transform made, and how many failed for which reason."""
 
     made: Counter[str] = field(default_factory=Counter)
-    failed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def fail(self, transform: str, why: str) -> None:
+        """Count a failure; of reasons that differ from file to file the first ones are kept."""
+        reasons = self.failed.setdefault(transform, Counter())
+        reasons[why if why in reasons or len(reasons) < REASONS else OTHERS] += 1
 
     def warnings(self) -> list[str]:
         """One line for each transform and reason."""
         return [
-            f"{count} files could not be derived by {name}: {why}" for (name, why), count in sorted(self.failed.items())
+            f"{count} files could not be derived by {name}: {why}"
+            for name, reasons in sorted(self.failed.items())
+            for why, count in reasons.items()
         ]
 
 
@@ -145,11 +154,11 @@ class Derived:
             await self._transform(job)
             job.target.replace(final)
         except TransformError as error:
-            self.tidings.failed[job.transform, str(error)] += 1
+            self.tidings.fail(job.transform, str(error))
             if error.lasting:
                 self._note(job, str(error))
         except OSError as error:
-            self.tidings.failed[job.transform, error.strerror or str(error)] += 1
+            self.tidings.fail(job.transform, error.strerror or str(error))
         else:
             self.tidings.made[job.transform] += 1
             self._taken.discard(job.target)
