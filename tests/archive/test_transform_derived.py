@@ -14,8 +14,9 @@ import pytest
 from tests.engine.fakes import ref
 from tobs.archive.transform import derived as room
 from tobs.archive.transform.children import Limits
-from tobs.archive.transform.derived import Derived, Stored
+from tobs.archive.transform.derived import Derived
 from tobs.archive.transform.recipes import RECIPES, Recipe, chosen
+from tobs.archive.transform.shelf import Stored
 from tobs.errors import TransformError
 from tobs.meters import Meters
 from tobs.ports import Settled

@@ -17,7 +17,7 @@ from tobs.archive.lock import FolderLock
 from tobs.archive.schema import FILE, connect, connect_reading
 from tobs.archive.store import Store, transaction
 from tobs.archive.totals import Totals, count
-from tobs.archive.transform.derived import Stored
+from tobs.archive.transform.shelf import Stored
 from tobs.errors import ArchiveError
 from tobs.ports import MediaRef, Settled, Span
 
