@@ -9,15 +9,16 @@ import signal
 import sys
 import xml.etree.ElementTree as ET
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import pytest
 from PIL import Image
 
 from tests.archive.transform_files import giant_png, job, picture, video, voice
-from tobs.archive.transform.children import Children, Limits
+from tobs.archive.transform.children import Children, Limits, _Child
 from tobs.archive.transform.recipes import BY_NAME
 from tobs.errors import TransformError
 
@@ -302,6 +303,44 @@ async def test_cancelling_ends_the_child(tmp_path: Path, endless: Path) -> None:
             await task
         assert make.pids == []
         assert not alive(pid)
+
+
+@dataclass
+class Scripted:
+    """A process that says what a test wants, when it wants it."""
+
+    said: asyncio.Future[bytes]
+    pid: int = 0
+
+    @property
+    def stdin(self) -> Scripted:
+        return self
+
+    @property
+    def stdout(self) -> Scripted:
+        return self
+
+    def write(self, data: bytes) -> None: ...
+
+    async def drain(self) -> None: ...
+
+    async def readline(self) -> bytes:
+        return await self.said
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_an_answer_at_the_very_moment_loses_no_cancellation(tmp_path: Path, steps: int) -> None:
+    process = Scripted(asyncio.get_running_loop().create_future())
+    child = _Child(cast("asyncio.subprocess.Process", process), LIMITS)
+    task = asyncio.create_task(child.make(job(tmp_path / "a.png", "thumbnail", tmp_path)))
+    await asyncio.sleep(0)
+    process.said.set_result(b'{"ok": true}\n')
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    if task.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert task.done()
 
 
 async def test_no_more_children_than_workers_and_each_is_used_again(tmp_path: Path) -> None:

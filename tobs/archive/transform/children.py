@@ -157,7 +157,8 @@ class _Child:
         if not self.usable:
             self._kill()
         try:
-            await asyncio.wait_for(process.wait(), ENDS_WITHIN)
+            async with asyncio.timeout(ENDS_WITHIN):
+                await process.wait()
         except TimeoutError:
             self._kill()
             await process.wait()
@@ -174,7 +175,8 @@ class _Child:
     async def _answer(self, seconds: float, late: str) -> dict[str, Any]:
         assert self._process.stdout is not None
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for can lose a cancellation (Python 3.11)
+                line = await self._process.stdout.readline()
         except TimeoutError:
             self._kill()
             raise TransformError(late, lasting=True) from None
