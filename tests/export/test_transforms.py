@@ -133,7 +133,8 @@ async def test_a_missing_library_is_told_before_anything_is_asked_of_the_server(
     assert not (tmp_path / "archive").exists()
 
 
-def test_the_command_derives(small: Served, tmp_path: Path) -> None:
+def test_the_command_derives(small: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOBS_CACHE", str(tmp_path / "cache"))  # a plugin may keep results in the user's
     done = tobs(
         "export", small.chat, "-o", tmp_path / "a", "--server", small.server, "--transform", "thumbnail", "--json"
     )
