@@ -1,6 +1,15 @@
 """The one door that plugins import."""
 
-from tobs.errors import ArchiveError, ConnectError, KeyUnknownError, LostError, RpcError, TobsError, UsageError
+from tobs.errors import (
+    ArchiveError,
+    ConnectError,
+    KeyUnknownError,
+    LostError,
+    RpcError,
+    TobsError,
+    TransformError,
+    UsageError,
+)
 from tobs.hookspecs import hook
 from tobs.knobs import Knob, Value
 from tobs.manifest import Expectation, Manifest
@@ -24,6 +33,7 @@ from tobs.ports import (
     Flow,
     Invoke,
     InvokeBand,
+    Job,
     Lanes,
     MediaRef,
     Page,
@@ -45,6 +55,7 @@ from tobs.ports import (
     Stored,
     Submit,
     Traffic,
+    Transform,
     Write,
 )
 
@@ -70,6 +81,7 @@ __all__ = [
     "Flow",
     "Invoke",
     "InvokeBand",
+    "Job",
     "KeyUnknownError",
     "Knob",
     "Lanes",
@@ -100,6 +112,8 @@ __all__ = [
     "Submit",
     "TobsError",
     "Traffic",
+    "Transform",
+    "TransformError",
     "UsageError",
     "Value",
     "Write",

@@ -51,6 +51,17 @@ class PluginError(TobsError):
         self.plugin = plugin
 
 
+class TransformError(TobsError):
+    """A file cannot be derived from another one: damaged, too large, too slow.
+
+    `lasting` says that another attempt on the same content, with the same libraries and limits, would end alike.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", lasting: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.lasting = lasting
+
+
 class UnreachableError(LostError):
     """A data centre cannot be connected to: whatever else is asked of it would be lost too."""
 

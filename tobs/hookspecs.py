@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Runner,
         Source,
         Submit,
+        Transform,
         Write,
     )
 
@@ -110,6 +111,10 @@ class Hooks:
     @spec
     def tobs_disk(self, ctx: Context) -> Disk:  # type: ignore[empty-body]
         """Slot: write files."""
+
+    @spec
+    def tobs_transform(self, ctx: Context) -> Callable[[Transform], Transform]:  # type: ignore[empty-body]
+        """Layer around the deriving of a file (a thumbnail, a conversion); asked for where the user wants any."""
 
     @spec
     def tobs_budget(self, ctx: Context) -> Budget:  # type: ignore[empty-body]

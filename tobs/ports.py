@@ -191,6 +191,23 @@ class Settled:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to be derived from a finished one: the transform's name, and the content that it is made of.
+
+    `source` is the finished file, `sha256` its content, `settings` (JSON) and `library` (names and versions) what else
+    the outcome depends on: equal ones give equal bytes. They are written to `target`, which core renames when it is
+    whole; `source` stays as it is.
+    """
+
+    transform: str
+    source: Path
+    sha256: str
+    settings: str
+    library: str
+    target: Path
+
+
 class Traffic(StrEnum):
     """What a request is for; history goes first where both wait."""
 
@@ -466,6 +483,15 @@ class Fetch(Protocol):
     async def __call__(self, ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes | Same: ...
 
 
+class Transform(Protocol):
+    """Derives one file, such as a thumbnail, at `job.target`. Layers.
+
+    Raises `TransformError` where it cannot be made, which fails no export.
+    """
+
+    async def __call__(self, job: Job) -> None: ...
+
+
 class Budget(Protocol):
     """Bytes in flight; every part and every batch acquires its share. Slot."""
 
@@ -567,6 +593,11 @@ class Context(Protocol):
     @property
     def home(self) -> int:
         """The account's home data centre."""
+        ...
+
+    @property
+    def cache(self) -> Path:
+        """A folder of this plugin's for what can be made again; all archives share it. It need not exist yet."""
         ...
 
     def state(self, scope: str) -> State:

@@ -40,6 +40,19 @@ class TestParallelMedia(PluginContract):
     plugin = "parallel_media"
 
 
+class TestResultCache(PluginContract):
+    plugin = "result_cache"
+
+    @classmethod
+    def alone(cls) -> str:
+        """With something to keep: off or on, it does nothing where nothing is derived."""
+        return f"{super().alone()} transforms=all"
+
+    @classmethod
+    def among(cls) -> str:
+        return f"{super().among()} transforms=all"
+
+
 class TestTakeout(PluginContract):
     plugin = "takeout"
 

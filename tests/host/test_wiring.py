@@ -23,7 +23,7 @@ from tobs.host import conform
 from tobs.host.wiring import HOOKS, HookWiring
 from tobs.manifest import Manifest
 
-PORTS_ASKED = {"probe", "dial", "invoke", "fetch", "submit", "ranges", "log", "lifespan", *SLOTS}
+PORTS_ASKED = {"probe", "dial", "invoke", "fetch", "submit", "ranges", "log", "lifespan", "transform", *SLOTS}
 
 
 class NoWrite:
@@ -46,6 +46,7 @@ def whole(plan_manifests: tuple[Manifest, ...]) -> Graph:
         layer(__import__("logging").NullHandler())
     graph = graph_of(line)
     line.wiring.layers("lifespan")
+    line.wiring.layers("transform")
     return graph
 
 

@@ -17,6 +17,7 @@ from tobs.archive.lock import FolderLock
 from tobs.archive.schema import FILE, connect, connect_reading
 from tobs.archive.store import Store, transaction
 from tobs.archive.totals import Totals, count
+from tobs.archive.transform.shelf import Original
 from tobs.errors import ArchiveError
 from tobs.ports import MediaRef, Settled, Span, Stored
 
@@ -39,6 +40,10 @@ _OPEN = f"""
 SELECT {_REF} FROM media m INDEXED BY media_open
     WHERE m.status IN ('pending', 'failed') AND m.chat_id = ? AND (m.message_id, m.file_id) > (?, ?)
     ORDER BY m.chat_id, m.message_id, m.file_id LIMIT 100"""  # noqa: S608 - a constant
+_DERIVABLE = """
+SELECT DISTINCT f.id, f.sha256, f.path, m.kind, m.mime
+    FROM (SELECT id, sha256, path FROM files WHERE id > ? ORDER BY id LIMIT 500) f LEFT JOIN media m ON m.file_id = f.id
+    ORDER BY f.id"""
 # A file whose message was edited to carry another one has no row in media any more.
 _STORED = f"""
 SELECT f.sha256, f.size, f.path, {_REF} FROM files f LEFT JOIN media m ON m.file_id = f.id
@@ -178,6 +183,19 @@ class Archive:
                 "SELECT min(id), path FROM files WHERE size = ? GROUP BY path LIMIT ?", (size, most)
             ).fetchall()
         return [Stored(file_id, size, self.folder / path) for file_id, path in rows]
+
+    def derivable(self) -> Iterator[Original]:
+        """Every finished file, once for each kind and MIME type that messages give it; five hundred files at a time."""
+        after = -(1 << 63)
+        while True:
+            with guard(self.folder):
+                rows = self._db.execute(_DERIVABLE, (after,)).fetchall()
+            for _, sha256, path, kind, mime in rows:
+                if kind is not None:
+                    yield Original(sha256, path, kind, mime)
+            if not rows:
+                return
+            after = rows[-1][0]
 
     def messages(self, chat_id: int) -> int:
         """Messages kept of this chat."""

@@ -56,6 +56,14 @@ def export(
         str | None,
         typer.Option("--max-size", metavar="SIZE", help="Leave out larger files, for example 20MB."),
     ] = None,
+    transform: Annotated[
+        str | None,
+        typer.Option(
+            "--transform",
+            metavar="A,B",
+            help="Derive files from media: thumbnail, webp, poster, preview, waveform; or all.",
+        ),
+    ] = None,
     rescan: Annotated[
         bool,
         typer.Option("--rescan", help="Read everything again for edits, not only the last 1,000 messages."),
@@ -94,7 +102,8 @@ def export(
     from tobs.host import settings as settings_room
 
     log_to_stderr(verbose=verbose)
-    settings = settings_room.load(config, sets or (), arm=arm, on=on or (), off=off or (), check=False)
+    given = [*(sets or ()), *([] if transform is None else [f"transforms={transform}"])]
+    settings = settings_room.load(config, given, arm=arm, on=on or (), off=off or (), check=False)
     plan = plan_of(settings).require()
     if media_only and (rescan or not media):
         raise UsageError(
@@ -171,6 +180,9 @@ def show(report: Report) -> None:
     )
     if tally.floods:
         typer.echo(f"Telegram asked to wait {tally.floods} times, {tally.flood_seconds:.0f} s in all.")
+    if report.derived:
+        made = ", ".join(f"{count:,} {name}" for name, count in sorted(report.derived.items()))
+        typer.echo(f"Derived: {made}")
     typer.echo(f"Archive: {report.archive.resolve()}")
     typer.echo(f"Digest:  {report.digest}")
     for warning in report.warnings:

@@ -163,9 +163,10 @@ def _run(trial: Trial, lab: Child, work: Path) -> str:
 
 
 def _environment(work: Path) -> dict[str, str]:
-    """Ours without settings of TOBS, so that only the plan counts; the cache of media is shared."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOBS_") or name == "TOBS_CACHE"}
-    return {**kept, "TOBS_STATE": str(work / STATE), "TOBS_CONFIG_DIR": str(work / "config"), ORPHANED: "1"}
+    """Ours without settings of TOBS, so that only the plan counts, and with a cache that is part of the state."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOBS_")}
+    places = {"TOBS_STATE": work / STATE, "TOBS_CACHE": work / STATE / "cache", "TOBS_CONFIG_DIR": work / "config"}
+    return {**kept, **{name: str(place) for name, place in places.items()}, ORPHANED: "1"}
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

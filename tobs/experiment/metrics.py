@@ -99,7 +99,7 @@ _METRICS = (
         "time until all messages were committed",
         lambda run: _until(run, names.MESSAGES, 1.0),
     ),
-    Metric("cpu", "s", "down", "processor time of the run, without imports before it", _cpu),
+    Metric("cpu", "s", "down", "processor time of the run and its children, without imports before it", _cpu),
     Metric(
         "peak_rss",
         "B",

@@ -38,6 +38,7 @@ LAYER_PORTS: dict[str, type] = {
     "dial": ports.Dial,
     "invoke": _Invoke,
     "fetch": ports.Fetch,
+    "transform": ports.Transform,
 }
 BANDS: dict[str, type[IntEnum]] = {"invoke": InvokeBand, "fetch": FetchBand}
 

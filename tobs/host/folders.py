@@ -18,6 +18,11 @@ def config() -> Path:
     return _folder("TOBS_CONFIG_DIR", platformdirs.user_config_dir("tobs", appauthor=False))
 
 
+def cache() -> Path:
+    """What can be made again; TOBS_CACHE moves it."""
+    return _folder("TOBS_CACHE", platformdirs.user_cache_dir("tobs", appauthor=False))
+
+
 def state() -> Path:
     """What runs learn about accounts; TOBS_STATE moves it."""
     return _folder("TOBS_STATE", platformdirs.user_state_dir("tobs", appauthor=False))

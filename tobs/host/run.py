@@ -14,6 +14,7 @@ from tobs.archive.digest import digest
 from tobs.archive.naming import place
 from tobs.archive.schema import FILE
 from tobs.archive.space import require_space
+from tobs.archive.transform.recipes import chosen, require
 from tobs.engine.export import Wish, export_chats
 from tobs.engine.graph import Line, assemble, bare_line, connect
 from tobs.engine.state import FolderState
@@ -26,6 +27,7 @@ from tobs.host.logs import logged_through
 from tobs.host.resolve import resolve as resolve_plan
 from tobs.host.scope import Places
 from tobs.host.settings import core_settings
+from tobs.host.transforms import derived_beside
 from tobs.host.wiring import HookWiring
 from tobs.meters import Meters
 from tobs.telegram.chats import dialogs, myself, resolve
@@ -77,7 +79,7 @@ class Report:
     """What came of it, and of which plan.
 
     `seconds` runs from the first connection to the last commit; `new` counts the messages that the archive did not
-    hold before.
+    hold before; `derived` counts the files that each transform made.
     """
 
     archive: Path
@@ -87,6 +89,7 @@ class Report:
     digest: str
     warnings: list[str]
     plan: Plan
+    derived: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -100,6 +103,7 @@ class Report:
             "digest": self.digest,
             "archive": str(self.archive),
             "warnings": self.warnings,
+            "derived": dict(self.derived),
             "requests": dict(tally.requests),
             "refusals": dict(tally.refusals),
             "lost": tally.lost,
@@ -171,6 +175,7 @@ async def export(
     A plugin that fails is named by a `PluginError`. Raises `UsageError` for a plan that has problems.
     """
     plan = (baseline(settings) if plan is None else plan).require()
+    require(chosen(str(plan.values("core")["transforms"])))
     with blame(plan):
         meters = Meters()
         telemetry = _telemetry(meters, plan, record)
@@ -199,7 +204,8 @@ async def _export(
 ) -> Report:
     tally = Tally()
     began = time.perf_counter()
-    places = Places(_account_folder(service, request.state), request.folder, request.state or folders.state())
+    own = request.state
+    places = Places(_account_folder(service, own), request.folder, own or folders.state(), cache=own and own / "cache")
     async with _wired_line(service, plan, places, [tally, *probes], meters) as line:
         for name in ("connections", "in_flight", "history_in_flight"):
             telemetry.limit(name, functools.partial(float, line.knobs[name]))
@@ -220,9 +226,10 @@ async def _export(
                 outcome = "failed"
                 before = archive.totals().all.messages
                 warnings: list[str] = []
+                derived: Mapping[str, int] = {}
                 try:
                     graph = assemble(line, archive, archive.write, request.folder, place)
-                    warnings += await _chats(chats, graph, archive, request)
+                    warnings, derived = await _chats(chats, graph, archive, request)
                     outcome = "done"
                     telemetry.close(complete=True)  # what comes after the last commit is no part of the run
                 finally:
@@ -233,21 +240,29 @@ async def _export(
                 archive.index()
                 places.archive_is_open = False
     warnings += _unhad(tally)
-    return Report(request.folder, seconds, tally, new, digest(request.folder), warnings, plan)
+    return Report(request.folder, seconds, tally, new, digest(request.folder), warnings, plan, derived)
 
 
-async def _chats(chats: Sequence[Chat], graph: Graph, archive: Archive, request: Request) -> list[str]:
-    """Export the chats while the plugins' lifespans are held; these are left in reverse, whatever happens."""
-    warnings: list[str] = []
+async def _chats(
+    chats: Sequence[Chat], graph: Graph, archive: Archive, request: Request
+) -> tuple[list[str], Mapping[str, int]]:
+    """Export the chats while the plugins' lifespans are held; these are left in reverse, whatever happens.
+
+    Returns warnings, and how many files each transform made.
+    """
     room = _Room(request.folder)
     async with AsyncExitStack() as held:
         for lifespan in graph.line.wiring.layers("lifespan"):
             await held.enter_async_context(lifespan)
-        try:
-            warnings += await export_chats(chats, graph, archive, request.wish, room)
-        finally:
-            await graph.close()
-    return warnings
+        async with derived_beside(graph.line, archive) as derived:
+            try:
+                warnings = await export_chats(chats, graph, archive, request.wish, room)
+            finally:
+                await graph.close()
+            if derived is None:
+                return warnings, {}
+            await derived.finish()
+            return [*warnings, *derived.tidings.warnings()], derived.tidings.made
 
 
 class _Room:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tobs.engine.state import FolderState
 from tobs.errors import PluginError
+from tobs.host import folders
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
@@ -24,13 +25,19 @@ IN_ARCHIVE = ".tobs-state"
 class Places:
     """Folders of state by scope; each plugin has a folder of its own in every one.
 
-    The archive's is written only from when the archive is open: a folder must be empty to become one.
+    The archive's is written only from when the archive is open: a folder must be empty to become one. `cache` holds
+    what can be made again; None is the user's own place for it.
     """
 
     account: Path
     archive: Path
     user: Path
     archive_is_open: bool = False
+    cache: Path | None = None
+
+    def cache_of(self, plugin: str) -> Path:
+        """A plugin's folder for what can be made again."""
+        return (self.cache or folders.cache()) / "plugins" / plugin
 
     def of(self, plugin: str, scope: str) -> State:
         """A plugin's state. Raises `PluginError` for a scope that does not exist."""
@@ -107,6 +114,11 @@ class Scoped:
         except AttributeError:
             raise self._too_early("way of requests") from None
         return await invoke(call)
+
+    @property
+    def cache(self) -> Path:
+        """See `tobs.ports.Context`."""
+        return self._places.cache_of(self._plugin)
 
     def state(self, scope: str) -> State:
         """See `tobs.ports.Context`."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tobs.archive.transform import recipes
+from tobs.archive.transform.recipes import ALL, BY_NAME
 from tobs.engine.graph import MEGABYTE, CoreSettings
 from tobs.engine.pool import PoolLimits
 from tobs.errors import UsageError
@@ -57,6 +59,30 @@ CORE = (
         log=True,
         unit="MB",
     ),
+    Knob(
+        "transforms",
+        "",
+        f"Files derived from media: {', '.join(BY_NAME)}, joined by commas, or {ALL}.",
+        tune=False,
+    ),
+    Knob(
+        "transform_workers",
+        0,
+        "Processes that derive files; 0 is one for each processor.",
+        low=0,
+        high=64,
+        tune=False,
+    ),
+    Knob(
+        "transform_memory_mb",
+        1024,
+        "Memory that one of them may use.",
+        low=256,
+        high=65536,
+        unit="MB",
+        tune=False,
+    ),
+    Knob("transform_seconds", 60, "Time that one file may take.", low=1, high=3600, unit="s", tune=False),
 )
 _PLAIN = ("api_id", "api_hash", "account")
 _TABLES = (*_PLAIN, "arm", "core", "plugins")
@@ -180,6 +206,12 @@ def choose(owner: str, knobs: Sequence[Knob], given: Iterable[Setting]) -> tuple
             problems.append(Problem(str(error), error.hint))
         else:
             chosen[setting.knob] = Chosen(value, setting.origin)
+    transforms = chosen.get("transforms") if owner == CORE_OWNER else None
+    if transforms is not None:
+        try:
+            recipes.chosen(str(transforms.value))
+        except UsageError as error:
+            problems.append(Problem(f"{transforms.origin}: {error}", error.hint))
     part = chosen.get("part_kb") if owner == CORE_OWNER else None
     if part is not None and 1024 % int(part.value):
         remedy = "A request must stay inside one megabyte: 64, 128, 256, 512 or 1024 do."

@@ -121,8 +121,8 @@ def _integrals(board: Board) -> Iterator[Reading]:
 
 def _cpu(_: Board) -> Iterator[Reading]:
     spent = os.times()
-    yield spent.user, {MODE: "user"}
-    yield spent.system, {MODE: "system"}
+    yield spent.user + spent.children_user, {MODE: "user"}
+    yield spent.system + spent.children_system, {MODE: "system"}
 
 
 def memory_peak(status: Path = STATUS) -> int | None:
@@ -237,7 +237,7 @@ INSTRUMENTS = (
         lambda board: [(len(used), {DC: dc}) for dc, used in list(board.probe.connections.items())],
     ),
     Instrument(names.LIMIT, "{request}", "Limits in force.", _limits, sums=False),
-    Instrument(names.CPU, "s", "Processor time of the whole process.", _cpu),
+    Instrument(names.CPU, "s", "Processor time of the whole process and of its children that have ended.", _cpu),
     Instrument(names.IO_CALLS, "{call}", "System calls that read or write, Linux only.", _io_calls),
     Instrument(names.MEMORY_PEAK, "By", "Peak resident memory, Linux only.", _memory, sums=False),
     Instrument(names.RUN_DURATION, "s", "Since the run began.", _duration, sums=False),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tobs.manifest import Manifest
     from tobs.ports import Batch, BlockHash, Chat, Invoke, MediaRef, Page, Part, Sender, Span
 
-LATE = ("log", "lifespan")
+LATE = ("log", "transform", "lifespan")
 """Ports that a run asks for beside the graph."""
 
 
