@@ -38,7 +38,8 @@ class Chunk:
     range's low end, or right above the `first` page of the chunk `below` once that has `begun`. `left` is how many
     messages are expected from there, that request's included; None where nothing is known. `at` is the position of the
     next message, `end` that of the first message below the range; None where the server does not say. `sure` is False
-    once a chunk below it was found empty: the server promised more than it hands out.
+    once a chunk below it was found empty: the server promised more than it hands out. `gap` is what lies between its
+    last message and the chunk below where positions alone say that nothing does.
     """
 
     range: Range
@@ -53,6 +54,7 @@ class Chunk:
     below: Chunk | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     first: Start | None = None
+    gap: Span | None = None
 
     @property
     def pages(self) -> int:
@@ -97,6 +99,12 @@ class Chunk:
         self.begun.set()
         return meant
 
+    def forgo(self) -> None:
+        """Nothing was left for this chunk before it could begin: what lies above goes on to what lies below."""
+        if self.above is not None:
+            self._dissolve(self.above)
+        self.begun.set()
+
     def _limit(self, above: Chunk | None) -> None:
         if above is not None and self.first is not None:
             above.low = max(above.low, self.first.id + 1)
@@ -140,7 +148,9 @@ class Chunk:
             return page if following is None else replace(page, span=Span(self.low, page.span.high))
         lowest = page.messages[-1].id
         if following is not None:
-            if self.high < self.low or self._followed_by(following, page):
+            adjacent = self.high < self.low
+            if adjacent or self._followed_by(following, page):
+                self.gap = None if adjacent else Span(self.low, self.high)
                 kept = [message for message in page.messages if message.id >= self.low]
                 span = Span(self.low, page.span.high)
                 return replace(page, messages=kept, span=span, ended=True, doubtful=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,16 @@ class PipelinedSource:
             await asyncio.gather(reading, return_exceptions=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _First:
+    """The newest message of a range, its position and the count under which it was told."""
+
+    id: int
+    newer: int
+    count: int
+    within: Range
+
+
 class _Reading:
     """One pass over some ranges."""
 
@@ -71,12 +82,15 @@ class _Reading:
         self._latest = 0.0
         self._obeyed = True
         self._stage = ctx.meters.stage("fetch", 1)
+        self._firsts: dict[int, _First] = {}
+        self._compared: dict[int, tuple[_First | None, list[tuple[Range, int]]]] = {}
 
     async def run(self) -> None:
         """Walk everything; the queue's last item is None, also after a failure, which is then raised."""
         try:
             async with together() as self._group:
                 self._deepen(self._most if self._fixed else min(SHALLOWEST, self._most))
+            await self._make_sure()
         except asyncio.CancelledError:
             raise
         except BaseException:
@@ -137,6 +151,8 @@ class _Reading:
             while chunk.low <= chunk.high and await self._step(chunk):
                 pass
         finally:
+            if not chunk.begun.is_set():
+                chunk.forgo()
             self._walking.remove(chunk)
             self._tell()
 
@@ -149,6 +165,8 @@ class _Reading:
             if not page.messages and chunk.above is not None:
                 return False
         if page.messages:
+            if fresh and chunk.above is None and page.newer is not None:
+                self._firsts[id(chunk.range)] = _First(page.messages[0].id, page.newer, page.count, chunk.range)
             chunk.advance(page)
             if fresh and chunk.above is None:
                 self._learn(chunk, page)
@@ -156,6 +174,10 @@ class _Reading:
         if page.ended or chunk.left == 0:
             await self._neighbour(chunk)
         yielded = chunk.cut(page)
+        if chunk.gap is not None:
+            first = self._firsts.get(id(chunk.range))
+            _, gaps = self._compared.setdefault(id(chunk.range), (first, []))
+            gaps.append((Range(chunk.gap, chunk.range.wrap), page.count))
         if len(page.messages) - len(yielded.messages) > PAGE // 2:
             self._obeyed = False  # chunks do not begin where they should: better one cursor each
         if yielded.messages or not page.messages or yielded.span.low <= yielded.span.high:
@@ -171,6 +193,32 @@ class _Reading:
         self._stage.items += 1
         self._latest, self._round_trip = seconds, min(self._round_trip, seconds)
         return page
+
+    async def _make_sure(self) -> None:
+        """Look again where positions alone said that nothing lies between two chunks, unless they hold good.
+
+        A message that comes and one that goes leave the count and move positions, for good: others that go above would
+        change the count. So if a range's newest message is at the position and under the count where it was at first,
+        and the same count was told all the while, all positions of the range could be compared.
+        """
+        for first, gaps in self._compared.values():
+            if first is None or not await self._holds(first) or any(count != first.count for _, count in gaps):
+                for gap, _ in gaps:
+                    await self._reread(gap)
+
+    async def _holds(self, first: _First) -> bool:
+        page = await self._ask(Range(Span(first.id, first.within.span.high), first.within.wrap))
+        told = [(one.id, page.newer, page.count) for one in page.messages]
+        return told == [(first.id, first.newer, first.count)]
+
+    async def _reread(self, left: Range) -> None:
+        while left.span.low <= left.span.high:
+            page = await self._ask(left)
+            if page.messages:
+                await self._pages.put(page)
+            if page.ended:
+                return
+            left = Range(Span(left.span.low, page.span.low - 1), left.wrap)
 
     async def _neighbour(self, chunk: Chunk) -> None:
         """Wait until the chunk below has begun; it may dissolve, and another be below."""

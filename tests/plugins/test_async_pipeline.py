@@ -265,6 +265,7 @@ def test_the_books_of_the_fetch_stage_are_complete() -> None:
     many=st.integers(0, 4),
 )
 @example(count=2_500, gaps=0.9, depth=64, seed=5, positions=False, offsets=False, hidden=0, many=0)
+@example(count=666, gaps=0.5, depth=3, seed=633_593, positions=False, offsets=False, hidden=0, many=3)
 @settings(max_examples=80)
 def test_nothing_is_lost_whatever_the_server_leaves_out(
     *, count: int, gaps: float, depth: int, seed: int, positions: bool, offsets: bool, hidden: int, many: int
@@ -297,6 +298,7 @@ def test_a_page_cut_short_in_the_middle_is_no_end_or_is_told_to_be_doubtful(
 
 
 @given(count=st.integers(1, 2_500), gaps=GAPS, depth=DEPTHS, seed=SEEDS, positions=st.booleans())
+@example(count=2_001, gaps=0.0, depth=9, seed=64_821, positions=True)
 @settings(max_examples=80)
 def test_what_stands_all_the_while_is_read_while_others_come_and_go(
     *, count: int, gaps: float, depth: int, seed: int, positions: bool
