@@ -62,7 +62,7 @@ def handshakes(lab: Lab) -> dict[str, Any]:
     assert counted["migrations"] == counted["duplicate_parts"] == counted["requests_during_flood"] == 0
     asked = requests(lab)
     return {
-        "handshakes": counted["handshakes"],
+        "handshakes": counted["handshakes"] - counted["short_keys"],
         "exports": asked.get("auth.exportAuthorization", 0),
         "imports": asked.get("auth.importAuthorization", 0),
     }

@@ -188,6 +188,7 @@ class Connection(asyncio.Protocol):
         reply, done = self._handshake.answer(packet[20 : 20 + length])
         if done is not None:
             self.service.counters.handshakes += 1
+            self.service.counters.short_keys += done.key.key[0] == 0
             now = time.time()
             until, expires = self.service.salts.until(now), inf if done.lives is None else now + done.lives
             client = Client(done.key, self.dc.id, first_salt=done.salt, first_until=until, expires=expires)

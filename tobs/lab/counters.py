@@ -31,6 +31,8 @@ class Counters:
     connections_closed: int = 0
     connections_refused: int = 0
     handshakes: int = 0
+    short_keys: int = 0
+    """Of the handshakes, those whose key begins with a zero: Telethon makes another one."""
     bad_packets: int = 0
     first_accept: float | None = None
     last_activity: float | None = None
