@@ -9,8 +9,8 @@ from __future__ import annotations
 
 LARGEST = 1 << 20
 SMALLEST = 128 * 1024
-UNKNOWN = 512 * 1024
-"""Part of a large file while no rate is known."""
+UNKNOWN = LARGEST
+"""Part of a large file while no rate is known: it is that to the end, small ones soon empty a bucket of requests."""
 STEP = 4096
 WHOLE, LARGE = 4.0, 2.0
 """Seconds that a part may take: of a file that fits into one request, and of a larger one."""

@@ -28,7 +28,7 @@ def test_a_file_of_up_to_one_megabyte_is_one_request(size: int, rate: float) -> 
 
 @pytest.mark.parametrize(
     ("rate", "part", "dear"),
-    [(0.0, 512, 1024), (0.1, 128, 256), (0.2, 256, 512), (0.4, 512, 1024), (0.6, 1024, 1024), (50.0, 1024, 1024)],
+    [(0.0, 1024, 1024), (0.1, 128, 256), (0.2, 256, 512), (0.4, 512, 1024), (0.6, 1024, 1024), (50.0, 1024, 1024)],
 )
 def test_a_large_file_s_parts_follow_the_rate_and_what_requests_cost(rate: float, part: int, dear: int) -> None:
     assert part_size(50 * MB, rate * MB, dear=False) == part * 1024
