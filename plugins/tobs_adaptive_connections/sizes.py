@@ -9,8 +9,10 @@ from __future__ import annotations
 
 LARGEST = 1 << 20
 SMALLEST = 128 * 1024
-UNKNOWN = LARGEST
-"""Part of a large file while no rate is known: it is that to the end, small ones soon empty a bucket of requests."""
+UNKNOWN = 512 * 1024
+"""Part of a large file while no rate is known."""
+VAST = 32 << 20
+"""Files from this size on begin in the largest parts: they keep them, and small ones empty a bucket of requests."""
 STEP = 4096
 WHOLE, LARGE = 4.0, 2.0
 """Seconds that a part may take: of a file that fits into one request, and of a larger one."""
@@ -25,7 +27,7 @@ def part_size(size: int, rate: float, *, dear: bool) -> int:
         return max(STEP, -(-size // STEP) * STEP)
     if dear:
         return _largest(rate, WHOLE, LARGEST)
-    return _largest(rate, LARGE, UNKNOWN)
+    return _largest(rate, LARGE, LARGEST if size >= VAST else UNKNOWN)
 
 
 def _largest(rate: float, seconds: float, unknown: int) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tobs_adaptive_connections.deadline import ENOUGH, Deadlines
-from tobs_adaptive_connections.sizes import LARGEST, SMALLEST, STEP, part_size
+from tobs_adaptive_connections.sizes import LARGEST, SMALLEST, STEP, UNKNOWN, VAST, part_size
 
 MB = 1_000_000
 
@@ -28,10 +28,10 @@ def test_a_file_of_up_to_one_megabyte_is_one_request(size: int, rate: float) -> 
 
 @pytest.mark.parametrize(
     ("rate", "part", "dear"),
-    [(0.0, 1024, 1024), (0.1, 128, 256), (0.2, 256, 512), (0.4, 512, 1024), (0.6, 1024, 1024), (50.0, 1024, 1024)],
+    [(0.0, 512, 1024), (0.1, 128, 256), (0.2, 256, 512), (0.4, 512, 1024), (0.6, 1024, 1024), (50.0, 1024, 1024)],
 )
 def test_a_large_file_s_parts_follow_the_rate_and_what_requests_cost(rate: float, part: int, dear: int) -> None:
-    assert part_size(50 * MB, rate * MB, dear=False) == part * 1024
+    assert part_size(20 * MB, rate * MB, dear=False) == part * 1024
     assert part_size(50 * MB, rate * MB, dear=True) == dear * 1024
 
 
@@ -84,3 +84,9 @@ def test_one_that_fires_stretches_the_next_until_answers_come() -> None:
     for _ in range(150):
         deadlines.came("upload.getFile", 0.5)
     assert deadlines.of("upload.getFile", 0.5, 94.0) == 3.0
+
+
+def test_a_vast_file_begins_in_the_largest_parts_and_follows_a_rate_that_is_known() -> None:
+    assert part_size(VAST, 0.0, dear=False) == LARGEST
+    assert part_size(VAST - 1, 0.0, dear=False) == UNKNOWN
+    assert part_size(VAST, 0.1 * MB, dear=False) == part_size(20 * MB, 0.1 * MB, dear=False) == 128 * 1024
