@@ -15,7 +15,7 @@ import orjson
 
 from tobs.archive import Archive
 from tobs.archive.digest import digest
-from tobs.ports import PAGE, Batch, Chat, MediaRef, MessageRow, PeerRow, Span
+from tobs.values import PAGE, Batch, Chat, MediaRef, MessageRow, PeerRow, Span
 
 CHAT = -1000000000123
 REPEATS = 5

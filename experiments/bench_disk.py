@@ -27,15 +27,16 @@ from tobs.archive import Archive
 from tobs.engine import store as core
 from tobs.engine.store import PlainDisk, Store
 from tobs.meters import Meters
-from tobs.ports import Batch, Bytes, Chat, MediaRef, MessageRow, Span
 from tobs.telemetry.instruments import io_calls
+from tobs.values import Batch, Bytes, Chat, MediaRef, MessageRow, Span
 from tobs_disk_io import manifest
 from tobs_disk_io.plugin import DiskIO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tobs.ports import Disk, Part, Sink, Write
+    from tobs.ports import Disk, Sink, Write
+    from tobs.values import Part
 
 CHAT = Chat(-1_000_000_000_123, "channel", "Files")
 PART = 512 * 1024

@@ -41,7 +41,7 @@ from tobs.telegram.account import load
 if TYPE_CHECKING:
     from tobs.api import Attempt, Batch, Page
     from tobs.lab.child import Child
-    from tobs.ports import Settled
+    from tobs.values import Settled
 
 SCENARIO = """
 name = "bench_file"

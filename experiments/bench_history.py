@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tobs.api import Attempt, Batch, Page
-    from tobs.ports import Settled
+    from tobs.values import Settled
 
 SCENARIO = "text_far"
 METHOD = "messages.getHistory"

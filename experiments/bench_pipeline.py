@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from tobs.api import Attempt, Batch, Context, Page
-    from tobs.ports import Settled
+    from tobs.values import Settled
 
 RTT_MS = 100
 RATE = 4

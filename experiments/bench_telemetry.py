@@ -25,9 +25,9 @@ from typing import Any
 from tobs.host import run, settings
 from tobs.lab.child import spawn
 from tobs.meters import Meters
-from tobs.ports import Attempt, Batch, Chat, Page, Span, Traffic
 from tobs.telegram.account import load
 from tobs.telemetry import Telemetry, read
+from tobs.values import Attempt, Batch, Chat, Page, Span, Traffic
 
 SCENARIO = Path(__file__).parent / "scenarios" / "text_loopback.toml"
 CHAT = "@tobs_text"

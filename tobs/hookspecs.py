@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         Invoke,
         InvokeBand,
         Lanes,
-        MediaRef,
         Parts,
         Pool,
         Probe,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
         Transform,
         Write,
     )
+    from tobs.values import MediaRef
 
 PROJECT = "tobs"
 spec = pluggy.HookspecMarker(PROJECT)

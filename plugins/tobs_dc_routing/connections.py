@@ -29,7 +29,7 @@ class Connections:
         self._last[id(sender)] = _now()
 
     def used(self, connection: int) -> None:
-        """Something was asked of a connection, named as in `tobs.ports.Attempt`."""
+        """Something was asked of a connection, named as in `tobs.values.Attempt`."""
         if connection in self._last:
             self._last[connection] = _now()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tobs.archive.naming import place
-from tobs.ports import Batch, Chat, MediaRef, MessageRow, PeerRow, Settled, Span
+from tobs.values import Batch, Chat, MediaRef, MessageRow, PeerRow, Settled, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,7 +24,7 @@ from tests.archive.rows import (
 )
 from tobs.archive import Archive
 from tobs.archive.digest import digest
-from tobs.ports import Batch, Settled, Span
+from tobs.values import Batch, Settled, Span
 
 if TYPE_CHECKING:
     from pathlib import Path

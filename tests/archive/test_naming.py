@@ -14,7 +14,7 @@ from tests.archive.rows import photo
 from tobs.archive.naming import FOLDERS, LONGEST, base36, place
 
 if TYPE_CHECKING:
-    from tobs.ports import MediaRef
+    from tobs.values import MediaRef
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", "COM1", "LPT9", "CONIN$"}
 HOSTILE = st.one_of(

@@ -16,7 +16,7 @@ from tobs.archive import Archive
 from tobs.archive.faults import guard
 from tobs.archive.space import free_space, require_space
 from tobs.errors import ArchiveError
-from tobs.ports import PeerRow, Span
+from tobs.values import PeerRow, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable

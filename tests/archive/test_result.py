@@ -19,7 +19,7 @@ from tobs.archive.desktop.service import ACTIONS
 from tobs.archive.desktop.text import inline, pieces
 from tobs.archive.naming import place
 from tobs.archive.result import render_json
-from tobs.ports import Chat, MediaRef, MessageRow, PeerRow, Settled
+from tobs.values import Chat, MediaRef, MessageRow, PeerRow, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

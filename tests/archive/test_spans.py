@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.archive.rows import CHANNEL, CHAT, batch, commit, message, query
 from tobs.archive import Archive
 from tobs.archive.spans import clip, gaps, merge
-from tobs.ports import Span
+from tobs.values import Span
 
 TOP = 40
 SPANS = st.lists(st.builds(lambda low, size: Span(low, low + size), st.integers(0, TOP), st.integers(-2, 12)))

@@ -25,7 +25,7 @@ from tests.archive.rows import (
 from tobs.archive import Archive
 from tobs.archive.store import Store
 from tobs.errors import ArchiveError
-from tobs.ports import PeerRow, Settled, Span
+from tobs.values import PeerRow, Settled, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from tobs.errors import TransformError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from tobs.ports import Job
+    from tobs.values import Job
 
 LIMITS = Limits(workers=1, megabytes=1024, seconds=60)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the system does not limit a process's memory")

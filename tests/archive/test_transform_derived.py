@@ -19,13 +19,13 @@ from tobs.archive.transform.recipes import RECIPES, Recipe, chosen
 from tobs.archive.transform.shelf import Original
 from tobs.errors import TransformError
 from tobs.meters import Meters
-from tobs.ports import Settled
+from tobs.values import Settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from tobs.ports import Job
+    from tobs.values import Job
 
 LIMITS = Limits(2, 1024, 60)
 BOTH = chosen("thumbnail,webp")

@@ -15,7 +15,7 @@ import av
 from PIL import Image, ImageFilter, ImageOps
 
 from tobs.archive.transform.recipes import BY_NAME
-from tobs.ports import Job
+from tobs.values import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.export.labs import Served
-    from tobs.ports import Settled
+    from tobs.values import Settled
 
 __all__ = ["serve", "small"]
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tobs.engine.spans import NEWEST
 from tobs.errors import LostError, RpcError
-from tobs.ports import Batch, Chat, MediaRef, MessageRow, Page, Settled, Span, Stored, Traffic
+from tobs.values import Batch, Chat, MediaRef, MessageRow, Page, Settled, Span, Stored, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tobs.ports import Attempt, Part, Sink
+    from tobs.ports import Sink
+    from tobs.values import Attempt, Part
 
 CHAT = Chat(-1_000_000_000_005, "channel", "Fakes")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.engine.virtual import settle_down
 from tobs.engine.budget import ByteBudget
-from tobs.ports import Traffic
+from tobs.values import Traffic
 
 HISTORY, MEDIA = Traffic.HISTORY, Traffic.MEDIA
 

@@ -17,12 +17,13 @@ from tobs.engine.runner import run_in_turn
 from tobs.engine.source import SequentialSource
 from tobs.engine.spans import NEWEST
 from tobs.errors import ArchiveError
-from tobs.ports import Range, Settled, Span
+from tobs.ports import Range
+from tobs.values import Settled, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tobs.ports import Chat, MediaRef, Page
+    from tobs.values import Chat, MediaRef, Page
 
 
 @dataclass

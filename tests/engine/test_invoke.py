@@ -12,7 +12,8 @@ from tests.engine.virtual import now, settle_down, virtually
 from tobs.engine.invoke import deadline, fold, lease, observe, retry, wire
 from tobs.engine.pool import CorePool, PoolLimits
 from tobs.errors import ConnectError, LostError, RpcError, TobsError
-from tobs.ports import Call, InvokeBand, Traffic
+from tobs.ports import Call, InvokeBand
+from tobs.values import Traffic
 
 if TYPE_CHECKING:
     from tobs.ports import Invoke

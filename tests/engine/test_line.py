@@ -15,7 +15,8 @@ from tobs.engine.graph import CoreSettings, bare_line
 from tobs.engine.pool import PoolLimits
 from tobs.engine.state import MemoryState
 from tobs.errors import LostError
-from tobs.ports import Call, Traffic
+from tobs.ports import Call
+from tobs.values import Traffic
 
 if TYPE_CHECKING:
     from tobs.engine.graph import Line

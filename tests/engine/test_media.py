@@ -11,7 +11,7 @@ from tobs.engine.budget import ByteBudget
 from tobs.engine.media import STALE, CoreFetch, HomeLanes, SerialAgenda, SerialParts, follow
 from tobs.engine.pool import CorePool, PoolLimits
 from tobs.errors import LostError, RpcError
-from tobs.ports import Bytes, MediaRef, Part
+from tobs.values import Bytes, MediaRef, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,7 +15,8 @@ from tests.engine.fakes import Dialler
 from tests.engine.virtual import settle_down
 from tobs.engine.pool import SLOWEST, CorePool, PoolLimits
 from tobs.errors import ConnectError, LostError
-from tobs.ports import Call, Pool, Sender, Traffic
+from tobs.ports import Call, Pool, Sender
+from tobs.values import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,12 +13,14 @@ from tobs.engine.budget import ByteBudget
 from tobs.engine.runner import run_in_turn
 from tobs.engine.source import SequentialSource
 from tobs.engine.spans import NEWEST
-from tobs.ports import Flow, Page, Range, Span, Traffic
+from tobs.ports import Flow, Range
+from tobs.values import Page, Span, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from tobs.ports import Chat, Invoke, MediaRef, Submit
+    from tobs.ports import Invoke, Submit
+    from tobs.values import Chat, MediaRef
 
 
 def server_of(count: int, limit: int = 100) -> HistoryServer:

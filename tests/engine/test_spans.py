@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tobs.engine.spans import merge
-from tobs.ports import Span
+from tobs.values import Span
 
 SPANS = st.lists(st.builds(Span, st.integers(1, 60), st.integers(1, 60)), max_size=20)
 

@@ -17,13 +17,14 @@ from tobs.engine import store as store_module
 from tobs.engine.store import HashingSink, PlainDisk, Store
 from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, ConnectError, LostError, RpcError
-from tobs.ports import Bytes, Same, Settled
+from tobs.values import Bytes, Same, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tobs.ports import Fetch, MediaRef, Part, Sink
+    from tobs.ports import Fetch, Sink
+    from tobs.values import MediaRef, Part
 
 SIZE = 3000
 

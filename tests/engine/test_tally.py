@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.engine.fakes import batch_of, page_of, ref
 from tobs.engine.tally import Tally
-from tobs.ports import Attempt, Settled, Traffic
+from tobs.values import Attempt, Settled, Traffic
 
 
 def attempt(method: str, outcome: str) -> Attempt:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.export.labs import Served
     from tobs.host.run import Report
-    from tobs.ports import Attempt
+    from tobs.values import Attempt
 
 
 async def derive(lab: Served, archive: Path, transforms: str = "all", probes: Any = (), **wish: Any) -> Report:

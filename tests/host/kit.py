@@ -20,7 +20,8 @@ from tobs.meters import Meters
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tobs.ports import Batch, BlockHash, Chat, Invoke, MediaRef, Page, Part, Sender, Span
+    from tobs.ports import Invoke, Sender
+    from tobs.values import Batch, BlockHash, Chat, MediaRef, Page, Part, Span
 
 HERE = "tests.host.plugins"
 

@@ -13,7 +13,8 @@ from tobs.archive.verify import verify
 from tobs.engine.media import HomeLanes
 from tobs.errors import PluginError
 from tobs.host.scope import IN_ARCHIVE, Places, Scoped
-from tobs.ports import BlockHash, Chat, MediaRef, Range, Settled, Span
+from tobs.ports import Range
+from tobs.values import BlockHash, Chat, MediaRef, Settled, Span
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tobs.ports import Attempt, Batch, Page, Settled
+    from tobs.values import Attempt, Batch, Page, Settled
 
 CLOCK = 0.001
 """Seconds that the clocks of the event loop may be off."""

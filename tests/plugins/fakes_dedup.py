@@ -18,7 +18,7 @@ from tobs.engine.pool import CorePool, PoolLimits
 from tobs.engine.state import MemoryState
 from tobs.engine.store import PlainDisk, Store
 from tobs.errors import RpcError
-from tobs.ports import Batch, BlockHash, Chat, MessageRow, Span
+from tobs.values import Batch, BlockHash, Chat, MessageRow, Span
 from tobs_hash_dedup import manifest
 from tobs_hash_dedup.fetch import Spared
 from tobs_hash_dedup.plugin import HashDedup
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from tobs.ports import Context, MediaRef, Part, Stored
+    from tobs.ports import Context
+    from tobs.values import MediaRef, Part, Stored
 
 KB = 1024
 SIZE = 100 * KB

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from tests.engine.fakes import CHAT
 from tobs.engine.spans import NEWEST
 from tobs.meters import Meters
-from tobs.ports import PAGE, Page, Range, Span
+from tobs.ports import Range
 from tobs.telegram.service import as_page
+from tobs.values import PAGE, Page, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tobs.ports import Chat, Invoke, Source
+    from tobs.ports import Invoke, Source
+    from tobs.values import Chat
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -18,7 +18,8 @@ from tests.engine.fakes import CHAT
 from tests.engine.virtual import now, settle_down, virtually
 from tests.plugins.fakes_history import History, Wrap, ids_of, read, unread, whole, with_gaps
 from tobs.engine.spans import NEWEST
-from tobs.ports import PAGE, Range, Span
+from tobs.ports import Range
+from tobs.values import PAGE, Span
 from tobs_async_pipeline import manifest
 from tobs_async_pipeline.chunks import Chunk
 from tobs_async_pipeline.plugin import AsyncPipeline, seldom_collected
@@ -27,7 +28,7 @@ from tobs_async_pipeline.source import PipelinedSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tobs.ports import Page
+    from tobs.values import Page
 
 DEPTHS = st.integers(1, 64)
 COUNTS = st.one_of(st.integers(0, 350), st.integers(0, 5_000))

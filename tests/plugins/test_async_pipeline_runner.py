@@ -16,14 +16,15 @@ from tests.engine.fakes import CHAT, FakeBooks, Seen, batch_of, page_of, ref
 from tests.engine.virtual import now, virtually
 from tests.plugins.fakes_history import History, whole
 from tobs.engine.budget import ByteBudget
-from tobs.ports import Batch, Flow, MediaRef, Page, Range, Traffic
+from tobs.ports import Flow, Range
+from tobs.values import Batch, MediaRef, Page, Traffic
 from tobs_async_pipeline.runner import PipelinedRunner
 from tobs_async_pipeline.source import PipelinedSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-    from tobs.ports import Chat
+    from tobs.values import Chat
 
 PAGES = 30
 

@@ -15,7 +15,7 @@ from tests.engine.fakes import CHAT, FakeSender, ref
 from tests.engine.virtual import virtually
 from tobs.engine.state import MemoryState
 from tobs.errors import LostError
-from tobs.ports import Attempt, Settled, Traffic
+from tobs.values import Attempt, Settled, Traffic
 from tobs_dc_routing import manifest
 from tobs_dc_routing.ahead import Ahead
 from tobs_dc_routing.connections import Connections

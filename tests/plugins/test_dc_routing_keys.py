@@ -14,7 +14,8 @@ from tests.engine.fakes import FakeSender
 from tests.engine.virtual import now, virtually
 from tobs.engine.state import MemoryState
 from tobs.errors import ConnectError, KeyUnknownError, LostError
-from tobs.ports import Call, Traffic
+from tobs.ports import Call
+from tobs.values import Traffic
 from tobs_dc_routing.chats import Chats
 from tobs_dc_routing.connections import PONG, Connections
 from tobs_dc_routing.keys import Keys, dial_with, recover_with

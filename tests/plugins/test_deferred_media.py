@@ -22,7 +22,7 @@ from tobs_deferred_media.plugin import DeferredMedia
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tobs.ports import MediaRef
+    from tobs.values import MediaRef
 
 FULL = ArchiveError("full", hint="Make room.")
 

@@ -12,7 +12,7 @@ from tests.engine.fakes import CHAT, ref
 from tests.engine.virtual import now, virtually
 from tobs.errors import ConnectError, LostError, RpcError
 from tobs.meters import Meters
-from tobs.ports import Attempt, MediaRef, Traffic
+from tobs.values import Attempt, MediaRef, Traffic
 from tobs_deferred_media import ages
 from tobs_deferred_media.ages import Ages, Expiries
 from tobs_deferred_media.backlog import Backlog

@@ -21,7 +21,7 @@ from tests.engine.fakes import FakeBooks, content, ref
 from tobs.engine.store import Store
 from tobs.errors import ArchiveError, LostError
 from tobs.meters import Meters
-from tobs.ports import Bytes, Same, Settled
+from tobs.values import Bytes, Same, Settled
 from tobs_disk_io import manifest, system
 from tobs_disk_io.disk import GatheringDisk, Sizes
 from tobs_disk_io.file import joined
@@ -29,7 +29,8 @@ from tobs_disk_io.file import joined
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from tobs.ports import MediaRef, Part, Sink
+    from tobs.ports import Sink
+    from tobs.values import MediaRef, Part
 
 KB = 1024
 LINUX = pytest.mark.skipif(not system.DIRECT, reason="Linux alone has these calls")

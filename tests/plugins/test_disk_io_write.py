@@ -16,7 +16,7 @@ from tobs.archive import Archive
 from tobs.archive.store import Store
 from tobs.errors import ArchiveError
 from tobs.meters import Meters
-from tobs.ports import Settled, Span
+from tobs.values import Settled, Span
 from tobs_disk_io import manifest
 from tobs_disk_io.plugin import DiskIO
 from tobs_disk_io.write import GroupWrite
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tobs.ports import Batch
+    from tobs.values import Batch
 
 
 def outcome(number: int) -> Settled:

@@ -17,7 +17,7 @@ from tests.plugins.fakes_dedup import BLOCK, KB, PAGE, SIZE, Server, bench, know
 from tobs.archive.verify import verify
 from tobs.engine.state import MemoryState
 from tobs.errors import LostError, RpcError
-from tobs.ports import Stored
+from tobs.values import Stored
 from tobs_hash_dedup import stored_blocks
 from tobs_hash_dedup.stored_blocks import KEPT
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tobs.ports import BlockHash
+    from tobs.values import BlockHash
 
     Named = Callable[[int, int, list[BlockHash]], list[BlockHash]]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tests.plugins.fakes_dedup import Bench
-    from tobs.ports import BlockHash
+    from tobs.values import BlockHash
 
 A = content(1, SIZE)
 B = content(2, SIZE)

@@ -25,7 +25,7 @@ from tobs_parallel_media.windows import Centres
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tobs.ports import MediaRef
+    from tobs.values import MediaRef
 
 
 class BrokenError(Exception):

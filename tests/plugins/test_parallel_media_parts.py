@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.engine.fakes import MemorySink, content, ref
 from tests.engine.virtual import now, virtually
 from tobs.engine.budget import ByteBudget
-from tobs.ports import Part, Traffic
+from tobs.values import Part, Traffic
 from tobs_parallel_media.parts import ParallelParts
 from tobs_parallel_media.windows import Centres
 

@@ -16,14 +16,14 @@ from tobs.engine.budget import ByteBudget
 from tobs.engine.media import HomeLanes
 from tobs.engine.pool import CorePool, PoolLimits
 from tobs.meters import Meters
-from tobs.ports import Traffic
+from tobs.values import Traffic
 from tobs_parallel_media import manifest
 from tobs_parallel_media.plugin import ParallelMedia
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tobs.ports import MediaRef, Part
+    from tobs.values import MediaRef, Part
 
 RTT = 0.04
 RATE = 1_500_000

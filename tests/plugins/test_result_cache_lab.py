@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.export.labs import Served
     from tobs.host.run import Report
-    from tobs.ports import Job
+    from tobs.values import Job
 
 __all__ = ["serve", "small"]
 

@@ -17,7 +17,8 @@ from telethon.tl import functions, types
 from tobs.engine.invoke import retry
 from tobs.engine.state import MemoryState
 from tobs.errors import LostError, RpcError
-from tobs.ports import Call, Chat, Range, Span, Traffic
+from tobs.ports import Call, Range
+from tobs.values import Chat, Span, Traffic
 from tobs_takeout import requests
 from tobs_takeout.ranges import cut, divided
 from tobs_takeout.session import ALLOW, DELAYED, LOST, SCOPE, Session, TakeoutError

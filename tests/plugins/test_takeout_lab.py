@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tobs.ports import Batch, Page
+    from tobs.values import Batch, Page
 
 ALONE = "baseline +takeout"
 TOGETHER = "baseline +takeout +async_pipeline +parallel_media"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tests.engine.virtual import now
 from tobs.engine.invoke import deadline, fold, lease
 from tobs.errors import LostError
-from tobs.ports import Call, Invoke, InvokeBand, Traffic
+from tobs.ports import Call, Invoke, InvokeBand
+from tobs.values import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from telethon.extensions import BinaryReader
 from telethon.tl import types
 
 from tests.export.checker import rebuilt
-from tobs.ports import Chat, MessageRow, Page, Span
 from tobs.telegram.normalise import Normaliser, kind_of, marked, peer_id, reference, references
+from tobs.values import Chat, MessageRow, Page, Span
 
 DATE = datetime(2024, 1, 31, 12, tzinfo=UTC)
 CHANNEL, GROUP, FRIEND, ME = -1_000_000_000_005, -7, 11, 10

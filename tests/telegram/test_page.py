@@ -9,8 +9,8 @@ import pytest
 from telethon.tl import types
 
 from tobs.engine.spans import NEWEST
-from tobs.ports import Chat, Span
 from tobs.telegram.service import as_page
+from tobs.values import Chat, Span
 
 CHAT = Chat(-1_000_000_000_005, "channel", "T")
 DATE = datetime(2024, 1, 31, tzinfo=UTC)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tobs.errors import TobsError
 from tobs.meters import Meters
-from tobs.ports import Attempt, Traffic
 from tobs.telemetry import Histogram, Telemetry, names, read
 from tobs.telemetry.histogram import merge
+from tobs.values import Attempt, Traffic
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,10 +16,10 @@ import pytest
 
 from tobs.errors import UsageError
 from tobs.meters import MeteredQueue, Meters
-from tobs.ports import Attempt, Batch, Chat, MediaRef, MessageRow, Page, Settled, Span, Traffic
 from tobs.telemetry import Telemetry, names, read
 from tobs.telemetry.instruments import HISTOGRAMS, INSTRUMENTS, io_calls, memory_peak
 from tobs.telemetry.otlp import LineExporter
+from tobs.values import Attempt, Batch, Chat, MediaRef, MessageRow, Page, Settled, Span, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from tobs.archive.store import Store, transaction
 from tobs.archive.totals import Totals, count
 from tobs.archive.transform.shelf import Original
 from tobs.errors import ArchiveError
-from tobs.ports import MediaRef, Settled, Span, Stored
+from tobs.values import MediaRef, Settled, Span, Stored
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from tobs.ports import Chat, Write
+    from tobs.ports import Write
+    from tobs.values import Chat
 
 PARTIAL = ".part"
 """What a file's name ends in while it is being written."""

@@ -10,7 +10,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tobs.ports import MediaRef
+    from tobs.values import MediaRef
 
 LONGEST = 150
 """Bytes of a name in UTF-8: file systems allow 255, sync tools and encrypted folders less."""

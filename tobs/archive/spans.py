@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tobs.ports import Span
+from tobs.values import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from tobs.ports import Batch, MessageRow, PeerRow, Settled, Span
+    from tobs.values import Batch, MessageRow, PeerRow, Settled, Span
 
 MESSAGE = """
 INSERT INTO messages (chat_id, id, date, sender_id, text, kind, reply_to, grouped_id, topic_id, edited,

@@ -12,7 +12,7 @@ from tobs.engine.tally import Tally
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tobs.ports import Attempt, Batch, Page, Settled
+    from tobs.values import Attempt, Batch, Page, Settled
 
 LINE_EVERY = 10.0
 

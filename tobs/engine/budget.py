@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tobs.ports import Traffic
+from tobs.values import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

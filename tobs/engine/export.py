@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from tobs.engine.runner import keep
 from tobs.engine.spans import NEWEST, merge
-from tobs.ports import Batch, Flow, Ledger, Range, Span, Submit
+from tobs.ports import Flow, Ledger, Range, Submit
+from tobs.values import Batch, Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from tobs.engine.graph import Graph
-    from tobs.ports import Chat, MediaRef, Page
+    from tobs.values import Chat, MediaRef, Page
 
 REREAD = 1000
 """Messages that an incremental run reads again for edits."""

@@ -25,19 +25,13 @@ if TYPE_CHECKING:
     from tobs.knobs import Value
     from tobs.ports import (
         Agenda,
-        Batch,
-        BlockHash,
         Budget,
-        Chat,
         Dial,
         Disk,
         Fetch,
         Invoke,
         Lanes,
         Ledger,
-        MediaRef,
-        Page,
-        Part,
         Parts,
         Pool,
         Probe,
@@ -45,12 +39,11 @@ if TYPE_CHECKING:
         Runner,
         Sender,
         Source,
-        Span,
         State,
-        Stored,
         Submit,
         Write,
     )
+    from tobs.values import Batch, BlockHash, Chat, MediaRef, Page, Part, Span, Stored
 
 MEGABYTE = 1_000_000
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tobs.errors import LostError, RpcError, TobsError
-from tobs.ports import Attempt
+from tobs.values import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -6,12 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from tobs.errors import LostError, RpcError
-from tobs.ports import Bytes, MediaRef, Part, Traffic
+from tobs.values import Bytes, MediaRef, Part, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from tobs.ports import Budget, Lanes, Parts, Pool, ReadPart, Same, Sink
+    from tobs.ports import Budget, Lanes, Parts, Pool, ReadPart, Sink
+    from tobs.values import Same
 
     AskPart = Callable[[MediaRef, Part, int | None], Awaitable[bytes]]
     Refresh = Callable[[Iterable[MediaRef]], Awaitable[dict[tuple[int, int], MediaRef]]]

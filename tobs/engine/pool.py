@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tobs.errors import LostError
-from tobs.ports import Traffic
+from tobs.values import Traffic
 
 if TYPE_CHECKING:
     from types import TracebackType

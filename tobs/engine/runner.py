@@ -6,12 +6,13 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from tobs.ports import Traffic
+from tobs.values import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tobs.ports import Chat, Flow, Page, Range
+    from tobs.ports import Flow, Range
+    from tobs.values import Chat, Page
 
 
 async def run_in_turn(chat: Chat, ranges: Sequence[Range], flow: Flow) -> None:

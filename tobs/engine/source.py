@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tobs.ports import Span
+from tobs.values import Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-    from tobs.ports import Chat, Page, Range
+    from tobs.ports import Range
+    from tobs.values import Chat, Page
 
     AskPage = Callable[[Chat, Range], Awaitable[Page]]
 

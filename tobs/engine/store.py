@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from tobs.engine.media import STALE
 from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
-from tobs.ports import Same, Settled
+from tobs.values import Same, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tobs.ports import Disk, Fetch, Ledger, MediaRef, Probe, Sink, Write
+    from tobs.ports import Disk, Fetch, Ledger, Probe, Sink, Write
+    from tobs.values import MediaRef
 
 AHEAD = 8 * 1024 * 1024
 """Bytes that may wait in memory for an earlier part so that the hash can go on; past it the file is read back."""

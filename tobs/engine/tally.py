@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tobs.ports import Attempt, Batch, Page, Settled
+    from tobs.values import Attempt, Batch, Page, Settled
 
 
 @dataclass(slots=True)

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from tobs.engine.graph import Graph
     from tobs.host.resolve import Plan
     from tobs.host.settings import Settings
-    from tobs.ports import Chat, Probe
+    from tobs.ports import Probe
     from tobs.telegram.account import Account
+    from tobs.values import Chat
 
 SPACE_EVERY = 64 * 1_000_000
 """Bytes of accepted media after which free space is looked at again."""

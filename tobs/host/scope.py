@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from tobs.engine.graph import Line
     from tobs.knobs import Value
-    from tobs.ports import BlockHash, Budget, Call, Chat, MediaRef, Page, Part, Pool, Range, State, Stored
+    from tobs.ports import Budget, Call, Pool, Range, State
+    from tobs.values import BlockHash, Chat, MediaRef, Page, Part, Stored
 
 IN_ARCHIVE = ".tobs-state"
 """Folder of plugins' state inside an archive: outside media/, so that no check takes it for an export's file."""

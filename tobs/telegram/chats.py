@@ -11,8 +11,9 @@ from telethon.tl.functions.messages import GetDialogsRequest
 from telethon.tl.functions.users import GetUsersRequest
 
 from tobs.errors import RpcError, UsageError
-from tobs.ports import Call, Chat
+from tobs.ports import Call
 from tobs.telegram.normalise import marked, peer_id
+from tobs.values import Chat
 
 if TYPE_CHECKING:
     from tobs.ports import Invoke

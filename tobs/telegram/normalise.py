@@ -14,13 +14,13 @@ import orjson
 from telethon.tl import types
 from telethon.tl.tlobject import TLObject
 
-from tobs.ports import Batch, MediaRef, MessageRow, PeerRow
 from tobs.telegram.reading import MessageEmpty, MessageService
+from tobs.values import Batch, MediaRef, MessageRow, PeerRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tobs.ports import Page
+    from tobs.values import Page
 
 CHANNEL = -1_000_000_000_000
 """Marked id of channel 0; channel n is CHANNEL - n."""

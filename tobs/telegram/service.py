@@ -15,17 +15,19 @@ from telethon.tl.functions.upload import GetFileHashesRequest, GetFileRequest
 
 from tobs.engine.spans import NEWEST
 from tobs.errors import ConnectError, LostError, RpcError
-from tobs.ports import PAGE, Batch, BlockHash, Call, Page, Span, Traffic
+from tobs.ports import Call
 from tobs.telegram.normalise import Normaliser, references
 from tobs.telegram.reading import read
 from tobs.telegram.sender import LOGIN_AGAIN, connect_sender, introduce, open_sender
+from tobs.values import PAGE, Batch, BlockHash, Page, Span, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tobs.ports import Chat, Invoke, MediaRef, Part
+    from tobs.ports import Invoke
     from tobs.telegram.account import Account
     from tobs.telegram.sender import TelegramSender
+    from tobs.values import Chat, MediaRef, Part
 
 
 HASHES_SIZE = 1024

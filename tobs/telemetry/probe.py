@@ -14,7 +14,7 @@ from tobs.errors import FLOODS
 from tobs.telemetry.names import DC, KIND, METHOD, OUTCOME, SIZE, STAGE, Attributes
 
 if TYPE_CHECKING:
-    from tobs.ports import Attempt, Batch, Page, Settled, Traffic
+    from tobs.values import Attempt, Batch, Page, Settled, Traffic
 
 PART = "upload.getFile"
 OK = "ok"

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tobs.manifest import Manifest
-    from tobs.ports import Batch, BlockHash, Chat, Invoke, MediaRef, Page, Part, Sender, Span
+    from tobs.ports import Invoke, Sender
+    from tobs.values import Batch, BlockHash, Chat, MediaRef, Page, Part, Span
 
 LATE = ("log", "transform", "lifespan")
 """Ports that a run asks for beside the graph."""

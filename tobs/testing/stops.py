@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Sequence
     from pathlib import Path
 
-    from tobs.ports import Batch, Settled, Write
+    from tobs.ports import Write
     from tobs.testing.served import ServedChat
+    from tobs.values import Batch, Settled
 
 MOST = 500
 """Commits after which an export of so small a chat is taken to have no end."""

@@ -15,7 +15,7 @@ from tobs.archive.transform.recipes import BY_NAME
 from tobs.errors import TransformError
 
 if TYPE_CHECKING:
-    from tobs.ports import Job
+    from tobs.values import Job
 
 STARTS_WITHIN = 60.0
 ENDS_WITHIN = 5.0

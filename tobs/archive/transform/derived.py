@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tobs.archive.transform.children import Limits
     from tobs.archive.transform.recipes import Recipe
     from tobs.meters import Meters
-    from tobs.ports import Attempt, Batch, Job, Page, Settled, Transform
+    from tobs.ports import Transform
+    from tobs.values import Attempt, Batch, Job, Page, Settled
 
 BACKLOG = 1000
 """Jobs that may wait in memory; what is more is found on disk when all files are here."""

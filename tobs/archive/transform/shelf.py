@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from tobs.ports import Job
+from tobs.values import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
