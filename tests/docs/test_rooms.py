@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from docs.generate import ROOT
+from tobs.ports import InvokeBand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,12 @@ def test_the_picture_shows_every_room() -> None:
     picture = ET.parse(ROOT / "docs" / "rooms.svg")
     shown = {text for element in picture.iter() for text in (element.text or "").split()}
     assert [room for room in rooms() if room not in shown] == []
+
+
+def test_the_picture_has_the_bands_in_their_order() -> None:
+    picture = ET.parse(ROOT / "docs" / "rooms.svg")
+    texts = [element.text for element in picture.iter() if element.text in InvokeBand.__members__]
+    assert texts == [band.name for band in sorted(InvokeBand)]
 
 
 def test_the_layers_name_every_room() -> None:
