@@ -11,13 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.engine.any_pool import HOME, AnyPool, borrow, give_back
 from tests.engine.fakes import Dialler, FakeSender
-from tests.engine.test_pool import borrow, give_back
 from tests.engine.virtual import settle_down, virtually
-from tobs.api import Call, ConnectError, LostError, RpcError, Traffic
+from tobs.api import Call, LostError, RpcError, Traffic
 from tobs_adaptive_connections.pool import REFUSED, SLOWEST, AdaptivePool
-
-HOME = 2
 
 
 def pool_of(dialler: Dialler, **limits: int) -> AdaptivePool:
@@ -25,29 +23,13 @@ def pool_of(dialler: Dialler, **limits: int) -> AdaptivePool:
     return AdaptivePool(dialler, HOME, deadline=30.0, shortest=3.0, **given)
 
 
+class TestAdaptivePool(AnyPool):
+    def pool_of(self, dialler: Dialler, **limits: int) -> AdaptivePool:
+        return pool_of(dialler, **limits)
+
+
 def media(sender: Any, size: int = 1000) -> Call:
     return Call(None, "upload.getFile", Traffic.MEDIA, HOME, size, sender)
-
-
-async def test_one_at_a_time_opens_one_connection() -> None:
-    dialler = Dialler()
-    pool = pool_of(dialler)
-    for traffic in [Traffic.HISTORY, Traffic.MEDIA] * 5:
-        async with pool.lease(None, traffic) as sender:
-            assert sender.dc == HOME
-        await settle_down()
-    assert dialler.asked == [HOME]
-    await pool.close()
-
-
-async def test_none_is_home() -> None:
-    dialler = Dialler()
-    pool = pool_of(dialler)
-    async with pool.lease(None, Traffic.HISTORY) as first, pool.lease(HOME, Traffic.HISTORY) as second:
-        assert first is second
-    assert pool.senders() == pool.senders(HOME) == 1
-    assert pool.senders(4) == 0
-    await pool.close()
 
 
 async def test_what_waits_opens_the_first_connections_at_once() -> None:
@@ -82,16 +64,6 @@ async def test_when_as_many_wait_as_are_open_it_opens_as_many_again() -> None:
     await pool.close()
 
 
-async def test_history_alone_stays_on_one_connection() -> None:
-    dialler = Dialler()
-    pool = pool_of(dialler, history=5)
-    borrowers = await borrow(pool, 9, Traffic.HISTORY)
-    assert sum(one.sender is not None for one in borrowers) == 5
-    assert len(dialler.opened) == 1
-    await give_back(borrowers)
-    await pool.close()
-
-
 async def test_history_gets_a_connection_that_media_do_not_fill() -> None:
     dialler = Dialler()
     pool = pool_of(dialler, start=2)
@@ -102,24 +74,6 @@ async def test_history_gets_a_connection_that_media_do_not_fill() -> None:
     assert first[0].sender is borrowers[0].sender, "it does not wait for the new connection"
     assert later[0].sender is not borrowers[0].sender
     await give_back([*borrowers, *first, *later])
-    await pool.close()
-
-
-async def test_history_is_served_before_media() -> None:
-    dialler = Dialler(hold=asyncio.Event())
-    pool = pool_of(dialler, connections=1)
-    order: list[Traffic] = []
-
-    async def once(traffic: Traffic) -> None:
-        async with pool.lease(None, traffic):
-            order.append(traffic)
-
-    tasks = [asyncio.ensure_future(once(traffic)) for traffic in [Traffic.MEDIA] * 2 + [Traffic.HISTORY] * 2]
-    await settle_down()
-    assert dialler.hold is not None
-    dialler.hold.set()
-    await asyncio.gather(*tasks)
-    assert order == [Traffic.HISTORY] * 2 + [Traffic.MEDIA] * 2
     await pool.close()
 
 
@@ -147,116 +101,6 @@ def test_a_refused_connection_lowers_the_ceiling_for_a_while() -> None:
 
 async def answered(call: Call) -> Any:
     return call
-
-
-async def test_a_closed_connection_is_replaced() -> None:
-    dialler = Dialler()
-    pool = pool_of(dialler)
-    async with pool.lease(None, Traffic.MEDIA) as first:
-        await first.close()
-    async with pool.lease(None, Traffic.MEDIA) as second:
-        assert second is not first
-        assert not second.closed
-    assert len(dialler.opened) == 2
-    await pool.close()
-
-
-async def test_who_waits_for_a_full_connection_that_closes_gets_another() -> None:
-    dialler = Dialler()
-    pool = pool_of(dialler, connections=1, in_flight=1)
-    held, waiting = await borrow(pool, 1), await borrow(pool, 3)
-    dialler.opened[0].closed = True
-    await give_back(held)
-    await settle_down()
-    await give_back(waiting)
-    assert len(dialler.opened) == 2
-    await pool.close()
-
-
-@pytest.mark.parametrize("error", [LostError("away"), ConnectError("unknown session"), RuntimeError("a bug")])
-async def test_a_failed_dial_fails_who_waits(error: Exception) -> None:
-    dialler = Dialler(lambda _: error)
-    pool = pool_of(dialler)
-    borrowers = await borrow(pool, 3)
-    for one in borrowers:
-        with pytest.raises(type(error)):
-            await one.task
-    dialler.refuses = lambda _: None
-    await give_back(await borrow(pool, 3))
-    await pool.close()
-
-
-async def test_cancelled_borrowers_give_their_places_back() -> None:
-    dialler = Dialler()
-    pool = pool_of(dialler, connections=1, in_flight=1)
-    held, waiting, last = await borrow(pool, 1), await borrow(pool, 1), await borrow(pool, 1)
-    waiting[0].task.cancel()
-    held[0].done.set()
-    await settle_down()
-    assert last[0].sender is not None
-    last[0].task.cancel()
-    await settle_down()
-    await give_back(await borrow(pool, 1))
-    await pool.close()
-
-
-async def test_a_borrower_cancelled_in_the_moment_it_is_served_gives_its_place_back() -> None:
-    dialler = Dialler()
-    pool = pool_of(dialler, connections=1, in_flight=1)
-    held = pool.lease(None, Traffic.MEDIA)
-    await held.__aenter__()
-    waiting = await borrow(pool, 1)
-    await held.__aexit__(None, None, None)
-    waiting[0].task.cancel()  # it is served, and does not know yet
-    await settle_down()
-    await give_back(await borrow(pool, 1))
-    await pool.close()
-
-
-async def test_close_fails_who_waits_and_who_comes_later() -> None:
-    dialler = Dialler()
-    pool = pool_of(dialler, connections=1, in_flight=1)
-    held, waiting = await borrow(pool, 1), await borrow(pool, 2)
-    await pool.close()
-    for one in waiting:
-        with pytest.raises(LostError):
-            await one.task
-    assert all(sender.closed for sender in dialler.opened)
-    await give_back(held)
-    with pytest.raises(LostError):
-        async with pool.lease(None, Traffic.MEDIA):
-            pass
-    assert len(dialler.opened) == 1
-
-
-async def test_close_during_a_dial_leaves_no_connection_and_no_task() -> None:
-    dialler = Dialler(hold=asyncio.Event())
-    pool = pool_of(dialler)
-    waiting = await borrow(pool, 3)
-    await pool.close()
-    assert dialler.hold is not None
-    dialler.hold.set()
-    await settle_down()
-    for one in waiting:
-        with pytest.raises(LostError):
-            await one.task
-    assert dialler.alive() == []
-    await pool.warm(HOME, 2)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-async def test_cancelled_while_it_closes_it_still_closes_everything() -> None:
-    dial = Dialler()
-    pool = pool_of(dial)
-    async with pool.lease(None, Traffic.MEDIA):
-        pass
-    closing = asyncio.ensure_future(pool.close())
-    await asyncio.sleep(0)
-    closing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await closing
-    assert dial.opened
-    assert not dial.alive()
 
 
 async def test_warm_opens_ahead_within_the_ceiling() -> None:
