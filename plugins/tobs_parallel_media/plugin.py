@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,7 @@ from tobs_parallel_media.parts import ParallelParts
 from tobs_parallel_media.windows import Centres
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable, Mapping
 
 
 class ParallelMedia:
@@ -22,13 +20,12 @@ class ParallelMedia:
     def __init__(self, knobs: Mapping[str, Value]) -> None:
         self._knobs = knobs
         self._shares = read_shares(str(knobs["shares"]))
-        self._agenda: SharedAgenda | None = None
         self._centres: Centres | None = None
 
     @hook
     def tobs_agenda(self, ctx: Context, work: Callable[[MediaRef], Awaitable[None]], lanes: Lanes) -> Agenda:
         """A priority queue a data centre."""
-        self._agenda = SharedAgenda(
+        return SharedAgenda(
             work,
             ctx.meters,
             lanes,
@@ -38,7 +35,6 @@ class ParallelMedia:
             ageing=float(self._knobs["ageing"]),
             shares=self._shares,
         )
-        return self._agenda
 
     @hook
     def tobs_parts(self, ctx: Context) -> Parts:
@@ -52,19 +48,6 @@ class ParallelMedia:
                 lambda: ctx.pool, most=int(self._knobs["parts"]), reserve=float(self._knobs["reserve"])
             )
         return self._centres
-
-    @hook
-    def tobs_lifespan(self, ctx: Context) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - the hook
-        """What still moves when the run ends, ends with it."""
-        return self._alive()
-
-    @asynccontextmanager
-    async def _alive(self) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            if self._agenda is not None:
-                await self._agenda.close()
 
 
 def read_shares(text: str) -> dict[str, float]:

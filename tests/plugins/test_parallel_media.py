@@ -17,6 +17,7 @@ from tests.engine.virtual import now, settle_down, virtually
 from tobs.engine.media import HomeLanes
 from tobs.errors import LostError, UsageError
 from tobs.meters import Meters
+from tobs.ports import Closes
 from tobs_parallel_media import manifest
 from tobs_parallel_media.agenda import FURTHER, SharedAgenda
 from tobs_parallel_media.plugin import ParallelMedia, read_shares
@@ -442,7 +443,7 @@ def test_a_file_that_was_cancelled_from_within_is_not_taken_for_finished() -> No
     virtually(main)
 
 
-def test_the_plugins_lifespan_ends_what_still_moves() -> None:
+def test_closed_by_core_it_ends_what_still_moves() -> None:
     work = Work()
 
     class Surroundings:
@@ -453,9 +454,10 @@ def test_the_plugins_lifespan_ends_what_still_moves() -> None:
         plugin = ParallelMedia({knob.name: knob.default for knob in manifest.knobs})
         ctx: Any = Surroundings()
         it = plugin.tobs_agenda(ctx, work, HomeLanes())
-        async with plugin.tobs_lifespan(ctx):
-            await it.put([ref(number) for number in range(50)])
-            await asyncio.sleep(0.5)
+        assert isinstance(it, Closes)
+        await it.put([ref(number) for number in range(50)])
+        await asyncio.sleep(0.5)
+        await it.close()
         alone()
 
     virtually(main)

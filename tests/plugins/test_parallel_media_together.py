@@ -84,10 +84,9 @@ class Surroundings:
             self.ended[one.file_id] = now()
 
         agenda = plugin.tobs_agenda(here, work, HomeLanes())
-        async with plugin.tobs_lifespan(here):
-            for start in range(0, len(refs), 40):
-                await agenda.put(refs[start : start + 40])
-            await agenda.drain()
+        for start in range(0, len(refs), 40):
+            await agenda.put(refs[start : start + 40])
+        await agenda.drain()
         await self.pool.close()
         assert len(asyncio.all_tasks()) == 1
 
