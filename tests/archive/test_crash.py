@@ -20,7 +20,7 @@ WRITER = """
 import asyncio, pathlib, sys
 from tests.archive.rows import CHANNEL, CHAT, batch, message, photo, store_file, with_photo
 from tobs.archive import Archive
-from tobs.ports import Span
+from tobs.values import Span
 
 async def main():
     archive = Archive.create(pathlib.Path(sys.argv[1]), [CHAT])
