@@ -10,7 +10,7 @@ how much slower they are. Exit code 1 if a bar is missed.
 The bars: the median efficiency; and in every run at most 2 floods in 1,000 requests after warm-up, no request during a
 flood wait, no part fetched twice. A flood is of the warm-up where it is the first one of a method of which PACE's
 memory held no rate. `*` marks scenarios whose runs start with PACE's memory of one run that is not counted, and with
-nothing else of it: no keys, no plugin's state, no archive.
+nothing else of it: no keys, no plugin's state, no archive. It is an hour old: a lab's buckets are full when it begins.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ LEAST = 20.0
 LARGEST = 1000.0
 """The largest scale that a scenario takes."""
 PATIENCE = 3600.0
+AGO = 3600.0
+"""Seconds that pass between the run that learns and the measured ones, as their buckets have it."""
 MEMORY = "pace.json"
 """Where core keeps PACE's memory, in the state of the account."""
 BUCKETS = {
@@ -224,11 +226,12 @@ def reach(
     scale = grown(goal.scenario, least, seeds) if scale is None else scale
     bounds = tuple(bound(goal.scenario, scale, seed) for seed in seeds)
     definition = define(Wanted("efficiency", goal.scenario, (arms[0], *arms[1:], arms[0]), scale=scale))
-    learned = {arm: _learn(definition, number, folder, run) for number, arm in enumerate(arms) if goal.learned}
     found = []
     for seed, bounded in zip(seeds, bounds, strict=True):
         for number, arm in enumerate(arms):
-            prepared, known = learned.get(arm, (None, frozenset[str]()))
+            prepared, known = None, frozenset[str]()
+            if goal.learned:
+                prepared, known = _learn(definition, number, folder, seed, run)
             trial = replace(_trial(definition, number, folder / f"{seed}-{number}", seed), prepared=prepared)
             found.append(_run(arm, seed, bounded, run(trial, None), known))
             _say(f"{goal.name} x{scale:g}, seed {seed}, {arm}: {_told(found[-1])}")
@@ -251,10 +254,13 @@ def _trial(definition: Definition, number: int, folder: Path, seed: int) -> Tria
     )
 
 
-def _learn(definition: Definition, number: int, folder: Path, run: Launch) -> tuple[Path, frozenset[str]]:
-    """Run an arm once, and leave of it the account and PACE's memory: where they lie, and which methods that knows."""
-    where = folder / f"learn-{number}"
-    result = run(replace(_trial(definition, number, where, seed=1), keep=True), None)
+def _learn(definition: Definition, number: int, folder: Path, seed: int, run: Launch) -> tuple[Path, frozenset[str]]:
+    """Run an arm once, and leave of it the account and PACE's memory: where they lie, and which methods that knows.
+
+    Each seed is another server, which another's account says nothing to.
+    """
+    where = folder / f"learn-{seed}-{number}"
+    result = run(replace(_trial(definition, number, where, seed), keep=True), None)
     if result.invalid:
         raise TobsError(f"the run that learns is invalid: {result.invalid}", hint=f"See {where}.")
     work = where / WORK
@@ -264,9 +270,15 @@ def _learn(definition: Definition, number: int, folder: Path, run: Launch) -> tu
         if file.name == MEMORY and "plugins" not in file.relative_to(work / STATE).parts:
             kept = json.loads(file.read_text(encoding="utf-8"))
             known |= {bucket.rpartition(":")[2] for bucket, what in kept.items() if "rate" in what}
+            file.write_text(json.dumps({bucket: _later(what) for bucket, what in kept.items()}), encoding="utf-8")
         else:
             file.unlink()
     return work, frozenset(known)
+
+
+def _later(kept: dict[str, Any]) -> dict[str, Any]:
+    """What was kept of a bucket as it looks when the next lab begins, whose buckets are full: a while ago."""
+    return {key: when - AGO if key in {"at", "until"} else when for key, when in kept.items()}
 
 
 def _run(arm: str, seed: int, bounded: Bound, result: Result, known: frozenset[str]) -> Run:

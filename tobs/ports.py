@@ -11,6 +11,7 @@ sizes bytes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -56,8 +57,9 @@ class Range:
 class Call:
     """One request on its way: `method` is the unwrapped method's name, `dc` None means the home data centre.
 
-    `sender` is set by LEASE; `limit` is the bytes that the answer may hold, for deadlines. `scope` names what the
-    server counts the request in apart from others of its method (a takeout); flood waits and rates hold in one scope.
+    `sender` is set by LEASE, `left` by PACE: when it left last, on PACE's clock. `limit` is the bytes that the answer
+    may hold, for deadlines. `scope` names what the server counts the request in apart from others of its method (a
+    takeout); flood waits and rates hold in one scope.
     """
 
     request: Any
@@ -67,6 +69,7 @@ class Call:
     limit: int = 0
     sender: Sender | None = None
     scope: str = ""
+    left: float = -math.inf
 
 
 # ---------------------------------------------------------------- requests

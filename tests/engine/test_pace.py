@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.engine.fakes import Seen
 from tests.engine.virtual import FloodServer, now, settle_down, virtually
-from tobs.engine.pace import CUT, MARGIN, Pace, drained, refill
+from tobs.engine.pace import CUT, MARGIN, SHARE, Pace, drained, refill
 from tobs.engine.state import MemoryState
 from tobs.errors import LostError, RpcError
 from tobs.ports import Call
@@ -32,6 +32,11 @@ FILES = (60, 40, (5, 12))
 def pace_of(state: MemoryState, *probes: Any) -> Pace:
     """A Pace whose clocks are the running loop's."""
     return Pace(state, probes, clock=now, wall=now)
+
+
+def through(pace: Pace, server: Invoke) -> Invoke:
+    """Both halves of PACE before a server."""
+    return pace.layer(pace.gate(server))
 
 
 async def ask_for(seconds: float, invoke: Invoke, workers: int) -> None:
@@ -90,7 +95,7 @@ def test_no_request_leaves_during_a_wait(
     async def main() -> None:
         server = FloodServer(burst, refill, (low, 2 * low), rtt, seed)
         pace = pace_of(MemoryState())
-        await fetch(burst + 60, pace.layer(pace.gate(server)), workers)
+        await fetch(burst + 60, through(pace, server), workers)
         assert server.during == 0
         assert server.served == burst + 60
 
@@ -103,7 +108,7 @@ def test_pacing_beats_hammering(requests: int, workers: int, seed: int) -> None:
     async def main() -> None:
         paced, hammered = (FloodServer(*HISTORIES, seed=seed) for _ in range(2))
         slow = await fetch(requests, hammer(hammered), workers)
-        fast = await fetch(requests, pace_of(MemoryState()).layer(paced), workers)
+        fast = await fetch(requests, through(pace_of(MemoryState()), paced), workers)
         assert fast < slow
         assert paced.during == 0 < hammered.during
 
@@ -118,12 +123,42 @@ def test_a_cold_start_floods_three_times_at_most_and_then_uses_the_refill(
     async def main() -> None:
         server = FloodServer(*bucket, seed=workers)
         pace = pace_of(MemoryState())
-        await ask_for(600, pace.layer(server), workers)
+        await ask_for(600, through(pace, server), workers)
         late = [at for at in server.served_at if at > 300]
         wanted = min(server.refill, workers / server.rtt)
         assert len(server.floods) <= 3
         assert server.during == 0
         assert len(late) >= 0.8 * wanted * 300
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("leases", [16, 24])
+@pytest.mark.parametrize("bucket", [HISTORIES, SCARCE, FILES])
+def test_two_refusals_tell_the_refill_also_where_requests_wait_for_leases_and_answers_are_slow(
+    bucket: tuple[int, int, tuple[int, int]], leases: int, seed: int
+) -> None:
+    """As well as the requests between the two can tell it."""
+
+    async def main() -> None:
+        server, free = FloodServer(*bucket, seed=seed), asyncio.Semaphore(leases)
+        pace = pace_of(MemoryState())
+
+        async def leased(call: Call) -> Any:
+            async with free:
+                return await gated(call)
+
+        async def slow(call: Call) -> Any:
+            answer = await server(call)
+            await asyncio.sleep(0.04 * (server.served % 4))
+            return answer
+
+        gated = pace.gate(slow)
+        await fetch(1000, pace.layer(leased), 32)
+        assert len(server.floods) == 2
+        between = sum(server.floods[0] < at < server.floods[1] for at in server.served_at)
+        assert pace.rate(HISTORY) == pytest.approx(SHARE * server.refill, rel=0.05 + 1 / between)
 
     virtually(main)
 
@@ -139,14 +174,14 @@ def test_a_short_run_spares_the_next_one_the_second_flood_and_most_of_the_time(p
     async def main() -> None:
         server, state = FloodServer(*HISTORIES, seed=seed), MemoryState()
         first = pace_of(state)
-        await fetch(80, first.layer(server), 16)
+        await fetch(80, through(first, server), 16)
         first.save()
         if len(server.floods) == 2:
             assert 0.85 * server.refill <= first.rate(HISTORY) <= server.refill
             return
         assert state.get("pace")[HISTORY]["opening"] is not None
         await asyncio.sleep(pause)
-        seconds = await fetch(80, pace_of(state).layer(server), 16)
+        seconds = await fetch(80, through(pace_of(state), server), 16)
         assert len(server.floods) == 1
         assert (80 - server.burst) / server.refill / seconds >= 0.8  # a full bucket, and its refill
 
@@ -158,7 +193,7 @@ def test_what_a_short_run_sent_counts_when_the_refill_is_found_in_a_later_one() 
         server, state = FloodServer(*HISTORIES), MemoryState()
         for _ in range(12):
             pace = pace_of(state)
-            await fetch(60, pace.layer(server), 16)
+            await fetch(60, through(pace, server), 16)
             pace.save()
         assert len(server.floods) == 2
         assert state.get("pace")[HISTORY]["opening"] is None
@@ -173,12 +208,12 @@ def test_what_was_learned_spares_the_next_run_every_flood(bucket: tuple[int, int
     async def main() -> None:
         server, state = FloodServer(*bucket), MemoryState()
         first = pace_of(state)
-        await ask_for(300, first.layer(server), 16)
+        await ask_for(300, through(first, server), 16)
         first.save()
         assert len(server.floods) >= 2
         server.floods.clear()
         await asyncio.sleep(pause)
-        await ask_for(300, pace_of(state).layer(server), 16)
+        await ask_for(300, through(pace_of(state), server), 16)
         assert server.floods == []
 
     virtually(main)
@@ -188,10 +223,10 @@ def test_a_kept_bucket_fills_between_runs() -> None:
     async def main() -> None:
         server, state = FloodServer(*SCARCE), MemoryState()
         first = pace_of(state)
-        await ask_for(300, first.layer(server), 16)
+        await ask_for(300, through(first, server), 16)
         first.save()
         await asyncio.sleep(600)
-        assert await fetch(10, pace_of(state).layer(server), 1) == pytest.approx(10 * server.rtt)
+        assert await fetch(10, through(pace_of(state), server), 1) == pytest.approx(10 * server.rtt)
 
     virtually(main)
 
@@ -200,7 +235,7 @@ def test_a_group_refused_together_is_one_flood_and_teaches_once() -> None:
     async def main() -> None:
         server, seen, state = FloodServer(4, 1, (7, 7)), Seen(), MemoryState()
         pace = pace_of(state, seen)
-        await fetch(10, pace.layer(server), 10)
+        await fetch(10, through(pace, server), 10)
         assert seen.floods == [(HISTORY, 7.0)]
         assert len(server.floods) == 1
         assert state.get("pace")[HISTORY]["opening"] is not None
@@ -211,7 +246,7 @@ def test_a_group_refused_together_is_one_flood_and_teaches_once() -> None:
 def test_a_method_is_free_until_its_first_refusal() -> None:
     async def main() -> None:
         pace = pace_of(MemoryState())
-        invoke = pace.layer(FloodServer(1000, 1, (5, 5), rtt=0.0))
+        invoke = through(pace, FloodServer(1000, 1, (5, 5), rtt=0.0))
         assert await fetch(500, invoke, 5) == 0
         assert math.isinf(pace.rate(HISTORY))
 
@@ -222,7 +257,7 @@ def test_one_method_waits_and_the_other_goes_on() -> None:
     async def main() -> None:
         servers = {HISTORY: FloodServer(1, 1, (50, 50)), "upload.getFile": FloodServer(100, 1, (5, 5))}
         pace = pace_of(MemoryState())
-        invoke = pace.layer(lambda call: servers[call.method](call))
+        invoke = through(pace, lambda call: servers[call.method](call))
         waiting = asyncio.ensure_future(fetch(2, invoke, 1))
         await asyncio.sleep(1)
         await invoke(Call(None, "upload.getFile"))
@@ -237,7 +272,7 @@ def test_a_scope_has_rates_of_its_own_and_obeys_a_wait_that_was_there_before() -
         servers = {"": FloodServer(1, 1, (50, 50)), "takeout": FloodServer(3, 1, (5, 5))}
         state, seen = MemoryState(), Seen()
         pace = pace_of(state, seen)
-        invoke = pace.layer(lambda call: servers[call.scope](call))
+        invoke = through(pace, lambda call: servers[call.scope](call))
         waiting = asyncio.ensure_future(fetch(2, invoke, 1))
         await asyncio.sleep(1)
         for _ in range(3):
@@ -266,7 +301,7 @@ def test_a_refusal_is_waited_out_with_a_margin() -> None:
                 raise RpcError(420, "FLOOD_PREMIUM_WAIT", 9, call.method)
             return "answer"
 
-        assert await pace_of(MemoryState()).layer(once_refused)(Call(None, HISTORY)) == "answer"
+        assert await through(pace_of(MemoryState()), once_refused)(Call(None, HISTORY)) == "answer"
         assert sent[1] >= 9 + MARGIN
 
     virtually(main)
@@ -284,7 +319,7 @@ def test_a_premium_wait_says_nothing_of_a_rate() -> None:
 
         seen = Seen()
         pace = pace_of(MemoryState(), seen)
-        assert await fetch(300, pace.layer(server), 1) == pytest.approx(2 * (9 + MARGIN))
+        assert await fetch(300, through(pace, server), 1) == pytest.approx(2 * (9 + MARGIN))
         assert math.isinf(pace.rate(HISTORY))
         assert seen.floods == [(HISTORY, 9.0)] * 2
 
@@ -302,10 +337,10 @@ def test_a_premium_wait_leaves_a_learned_rate_and_the_next_run_waits_for_its_end
             return await bucket(call)
 
         first = pace_of(state)
-        await fetch(90, first.layer(server), 4)
+        await fetch(90, through(first, server), 4)
         learned = first.rate(HISTORY)
         premium = True
-        refused = asyncio.ensure_future(first.layer(server)(Call(None, HISTORY)))
+        refused = asyncio.ensure_future(through(first, server)(Call(None, HISTORY)))
         await asyncio.sleep(5)
         refused.cancel()
         assert first.rate(HISTORY) == learned
@@ -314,7 +349,7 @@ def test_a_premium_wait_leaves_a_learned_rate_and_the_next_run_waits_for_its_end
         fresh.put("pace", {HISTORY: {"until": now() + 30}})
         for kept in (fresh, state):
             began = now()
-            await pace_of(kept).layer(server)(Call(None, HISTORY))
+            await through(pace_of(kept), server)(Call(None, HISTORY))
             assert now() - began > 10
 
     virtually(main)
@@ -327,7 +362,7 @@ def test_what_asks_for_no_wait_passes(error: Exception) -> None:
             raise error
 
         with pytest.raises(type(error)):
-            await pace_of(MemoryState()).layer(inner)(Call(None, HISTORY))
+            await through(pace_of(MemoryState()), inner)(Call(None, HISTORY))
         assert now() == 0
 
     virtually(main)
@@ -345,7 +380,7 @@ def test_who_waited_for_a_lease_while_a_refusal_came_gives_it_back() -> None:
             async with place:
                 return await gate(call)
 
-        await fetch(10, pace.layer(leased), 10)
+        await fetch(10, through(pace, leased), 10)
         assert server.during == 0
         assert server.served == 10
 
@@ -355,7 +390,7 @@ def test_who_waited_for_a_lease_while_a_refusal_came_gives_it_back() -> None:
 def test_cancelled_requests_leave_the_turn_to_others() -> None:
     async def main() -> None:
         server = FloodServer(1, 1, (5, 5))
-        invoke = pace_of(MemoryState()).layer(server)
+        invoke = through(pace_of(MemoryState()), server)
         tasks = [asyncio.ensure_future(invoke(Call(None, HISTORY))) for _ in range(4)]
         await asyncio.sleep(1)
         for task in tasks[:3]:
@@ -369,11 +404,11 @@ def test_cancelled_requests_leave_the_turn_to_others() -> None:
 def test_a_wait_outlives_the_run_that_met_it() -> None:
     async def main() -> None:
         server, state = FloodServer(3, 1, (60, 60)), MemoryState()
-        killed = asyncio.ensure_future(fetch(9, pace_of(state).layer(server), 1))
+        killed = asyncio.ensure_future(fetch(9, through(pace_of(state), server), 1))
         await asyncio.sleep(10)
         killed.cancel()  # it never saves
         await settle_down()
-        await fetch(1, pace_of(state).layer(server), 1)
+        await fetch(1, through(pace_of(state), server), 1)
         assert now() > 60
         assert server.during == 0
         assert len(server.floods) == 1
@@ -407,7 +442,7 @@ def test_damaged_state_is_no_state(kept: Any) -> None:
         state.put("pace", {HISTORY: kept})
         pace = pace_of(state)
         assert math.isinf(pace.rate(HISTORY))
-        await fetch(5, pace.layer(FloodServer(3, 1, (5, 5))), 1)
+        await fetch(5, through(pace, FloodServer(3, 1, (5, 5))), 1)
         assert pace.rate(HISTORY) < math.inf
 
     virtually(main)
@@ -426,7 +461,7 @@ def test_an_absurd_kept_wait_ends_within_a_day() -> None:
     async def main() -> None:
         state = MemoryState()
         state.put("pace", {HISTORY: GOOD | {"until": 1e12}})
-        await fetch(1, pace_of(state).layer(FloodServer(3, 1, (5, 5))), 1)
+        await fetch(1, through(pace_of(state), FloodServer(3, 1, (5, 5))), 1)
         assert 86_000 < now() < 87_000
 
     virtually(main)
@@ -437,7 +472,7 @@ def test_what_other_methods_taught_is_kept_beside() -> None:
         state = MemoryState()
         state.put("pace", {"upload.getFile": GOOD})
         pace = pace_of(state)
-        await fetch(5, pace.layer(FloodServer(3, 1, (5, 5))), 1)
+        await fetch(5, through(pace, FloodServer(3, 1, (5, 5))), 1)
         pace.save()
         assert state.get("pace")["upload.getFile"] == GOOD
         assert HISTORY in state.get("pace")
@@ -449,10 +484,10 @@ def test_a_limit_that_shrinks_is_found_again() -> None:
     async def main() -> None:
         server = FloodServer(30, 10, (5, 5))
         pace = pace_of(MemoryState())
-        await ask_for(120, pace.layer(server), 16)
+        await ask_for(120, through(pace, server), 16)
         before = pace.rate(HISTORY)
         server.refill = 2
-        await ask_for(1200, pace.layer(server), 16)
+        await ask_for(1200, through(pace, server), 16)
         assert before > 8
         assert CUT * 1.5 < pace.rate(HISTORY) < 2.2
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,19 +31,19 @@ if TYPE_CHECKING:
 
 MARGIN = 0.05
 """Seconds waited beyond what the server asked, for the clock and the way there."""
-WAITS, REFILLED = 4.0, 30.0
+WAITS, REFILLED = 2.0, 30.0
 """An unknown bucket is taken to fill up in so many of the waits that its server asks for, and in at most so many
 seconds: what the first rate rests on. The wait is all that a server tells of a bucket's time."""
 FIRST = 0.5
 """Requests a second that the first rate is not below, lest a single refusal stall a method."""
-PATIENCE, DOUBLED = 2.0, 10.0
+PATIENCE, DOUBLED = 1.0, 10.0
 """While the refill is sought, the rate doubles in so many of the server's waits, and in at most so many seconds, of
 sending: short waits cost less than slow requests."""
 RESUMED = 3
 """Bucketfuls of requests in which it doubles from what an earlier run has proven: a flood costs more than patience."""
 RISEN = 6 * 3600.0
 """Seconds of sending in which a found rate would grow by its own size: 3 % in ten minutes."""
-SHARE = 0.95
+SHARE = 0.97
 """How much of the refill that was found is used: it is found to some 3 %, and less costs every request what more costs
 one flood in a thousand."""
 ROOM = 0.8
@@ -68,7 +69,9 @@ class _Method:
     `rate` is requests a second, infinite until a first refusal; `tokens` of at most `burst` were left at `filled`.
     `opening` holds what led to the first refusal, until the refill is found: the requests sent up to the refused one,
     all that were sent until that was known, the seconds, and the wait; `resumed` says that an earlier run began to
-    look. `sent` are the times of the latest `count` requests since `began`, the end of the last wait.
+    look. `sent` are the times at which requests left since the last refusal (the latest of them), and `began` is when
+    the last wait ended for the server: what left then came there so many seconds after the one that it refused. `trip`
+    is the shortest time in which an answer came.
     """
 
     rate: float = math.inf
@@ -78,9 +81,8 @@ class _Method:
     blocked: float = -math.inf
     opening: tuple[int, int, float, float] | None = None
     resumed: bool = False
-    epoch: int = 0
+    trip: float = math.inf
     began: float = 0.0
-    count: int = 0
     sent: deque[float] = field(default_factory=lambda: deque(maxlen=1024))
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -114,7 +116,6 @@ class Pace:
             method = self._method(_name(call))
             while True:
                 waited = await self._turn(method)
-                epoch, number = method.epoch, method.count
                 try:
                     answer = await inner(call)
                 except Held:
@@ -122,20 +123,27 @@ class Pace:
                 except RpcError as error:
                     if not error.is_flood:
                         raise
-                    self._refused(call.method, method, (epoch, number), error)
+                    self._refused(call, method, error)
                 else:
-                    if waited and epoch == method.epoch:
+                    method.trip = min(method.trip, self._clock() - call.left)
+                    if waited and call.left >= method.blocked:
                         _rise(method)
                     return answer
 
         return invoke
 
     def gate(self, inner: Invoke) -> Invoke:
-        """PACE's second half, inside LEASE: who waited for a lease while the method was refused gives it back."""
+        """PACE's second half, inside LEASE: who waited for a lease while the method was refused gives it back.
+
+        Here a request's time is taken: what waited for a lease left later than it was let go.
+        """
 
         async def invoke(call: Call) -> Any:
-            if self._clock() < self._method(_name(call)).blocked:
+            method, now = self._method(_name(call)), self._clock()
+            if now < method.blocked:
                 raise Held
+            call.left = max(now, math.nextafter(method.sent[-1], math.inf)) if method.sent else now
+            method.sent.append(call.left)
             return await inner(call)
 
         return invoke
@@ -208,7 +216,6 @@ class Pace:
                 raise ValueError(kept)
             method.began, *sent = (now - max(0.0, wall - at) - age for age in ages)
             method.sent.extend(sent)
-            method.count = len(method.sent)
             _resume(method)
         return method
 
@@ -229,36 +236,27 @@ class Pace:
                     break
                 waited = True
                 await self._sleep((1 - method.tokens) / method.rate + 1e-6)
-            method.sent.append(now)
-            method.count += 1
         return waited
 
-    def _refused(self, name: str, method: _Method, sent: tuple[int, int], error: RpcError) -> None:
-        """Set the wait. Requests sent before it was known are one group: only its first teaches."""
-        epoch, number = sent
-        seconds = float(error.value or 1)
-        taught = epoch == method.epoch
+    def _refused(self, call: Call, method: _Method, error: RpcError) -> None:
+        """Set the wait. Requests that left before it was known are one group: only its first teaches."""
+        now, seconds = self._clock(), float(error.value or 1)
+        method.trip = min(method.trip, now - call.left)
+        taught = call.left >= method.blocked
         if taught:
-            method.epoch += 1
             for probe in self._probes:
-                probe.flood(name, seconds)
-        if error.name == PREMIUM:
-            method.blocked = max(method.blocked, self._clock() + seconds + MARGIN)
-        else:
-            self._learned(method, number, seconds, taught=taught)
+                probe.flood(call.method, seconds)
+        if taught and error.name != PREMIUM:
+            _learn(method, max(call.left, now - method.trip), seconds)
+            method.sent.clear()
+            method.began = max(call.left, now - method.trip) + seconds
+        method.blocked = max(method.blocked, now + seconds + MARGIN)
+        if error.name != PREMIUM:
+            # The server's bucket holds little after a wait: the first request goes one interval later.
+            method.filled = method.blocked
+            method.tokens = 0.0
         if taught:
             self.save()
-
-    def _learned(self, method: _Method, number: int, seconds: float, *, taught: bool) -> None:
-        """The method's bucket has refused the request with this number: what that says of it."""
-        if taught:
-            _learn(method, list(method.sent), method.count - number, seconds)
-            method.sent.clear()
-            method.count = 0
-        method.blocked = max(method.blocked, self._clock() + seconds + MARGIN)
-        # The server's bucket holds little after a wait: the first request goes one interval later.
-        method.began = method.filled = method.blocked
-        method.tokens = 0.0
 
 
 def _name(call: Call) -> str:
@@ -268,7 +266,7 @@ def _name(call: Call) -> str:
 
 def _resume(method: _Method) -> None:
     """Go on from what an earlier run has proven of the refill, if it sent more than a bucket may hold."""
-    if method.opening and method.count > method.opening[1]:
+    if method.opening and len(method.sent) > method.opening[1]:
         _, most, took, _ = method.opening
         method.rate = refill(method.sent, method.began, method.rate, most, took, refused=False)
         method.resumed = True
@@ -291,12 +289,14 @@ def _rise(method: _Method) -> None:
         method.rate += min(method.rate, 1.0) / RISEN
 
 
-def _learn(method: _Method, times: Sequence[float], later: int, wait: float) -> None:
-    """Draw the rate and the burst from a refusal: `times` are of all requests, `later` came after the refused one.
+def _learn(method: _Method, left: float, wait: float) -> None:
+    """Draw the rate and the burst from the refusal of the request that left then.
 
-    Which of the requests in flight was one too many is not told: the first that is refused, or any after it.
+    Whose refusal comes first need not be the one too many: answers that were on their way are taken back with it. It
+    left no earlier than one shortest trip before that.
     """
-    sent = times[: max(1, len(times) - later)]
+    times = list(method.sent)
+    sent = times[: max(1, bisect_right(times, left))]
     if math.isinf(method.rate):
         took = sent[-1] - sent[0]
         method.opening = (len(sent), len(times), took, wait)
@@ -304,7 +304,7 @@ def _learn(method: _Method, times: Sequence[float], later: int, wait: float) -> 
         method.burst = max(1.0, ROOM * (len(sent) - method.rate * took))
         return
     least, most, took, _ = method.opening or (method.burst / ROOM, method.burst / ROOM, 0.0, wait)
-    found = refill(sent, method.began, method.rate, (least + most) / 2, took)
+    found = refill(sent, method.began, method.rate, most, took)
     if method.opening:
         method.opening = None
         method.rate = max(SLOWEST, SHARE * found)
