@@ -18,7 +18,8 @@ CHANGED = 0.25
 ANSWERS = 3
 """Answers of each connection in a window."""
 STEP, LONG = 1.6, 3
-"""Ratio of connections below which a trial takes longer windows, and so many times as long."""
+"""Ratio of connections below which a trial takes longer windows, so many times as long, and any gain pays: there is
+less to tell from chance, and little to close."""
 HOPELESS = 0.6
 """Share of the bytes a second before at which a trial of fewer connections is broken off."""
 SHORTEST = 1.0
@@ -190,7 +191,7 @@ class Climb:
     def _more(self, rate: float, known: float, before: int, now: float) -> None:
         """More connections brought `rate` where fewer had the `known` one."""
         self._dropped = False
-        if rate / known - 1 >= PAYS * (self.target / before - 1):
+        if rate / known - 1 >= (0.0 if self.target < STEP * before else PAYS * (self.target / before - 1)):
             self._tell("pay", rate, known, before)
             self._pause = AGAIN
             self._settle(self.target, rate, now)
