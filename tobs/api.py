@@ -12,6 +12,7 @@ from tobs.errors import (
 )
 from tobs.hookspecs import hook
 from tobs.knobs import Knob, Value
+from tobs.logs import UNLIMITED, LogBatcher, LogLimiter, LogSite, log_limiter, rate_limited
 from tobs.manifest import Expectation, Manifest
 from tobs.meters import MeteredQueue, Meters, Stage
 from tobs.ports import (
@@ -63,6 +64,7 @@ from tobs.values import (
 
 __all__ = [
     "PAGE",
+    "UNLIMITED",
     "Agenda",
     "ArchiveError",
     "ArchiveWrite",
@@ -87,6 +89,9 @@ __all__ = [
     "KeyUnknownError",
     "Knob",
     "Lanes",
+    "LogBatcher",
+    "LogLimiter",
+    "LogSite",
     "LostError",
     "Manifest",
     "MediaRef",
@@ -120,4 +125,6 @@ __all__ = [
     "Value",
     "Write",
     "hook",
+    "log_limiter",
+    "rate_limited",
 ]
