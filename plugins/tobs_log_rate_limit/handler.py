@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
-import threading
-import weakref
+import time
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from tobs.api import UNLIMITED
+from tobs_log_rate_limit.forks import in_child
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tobs_log_rate_limit.keeper import Keeper
     from tobs_log_rate_limit.sites import Sites
 
 LASTING = frozenset({str, int, float, bool, bytes, type(None)})
@@ -21,53 +23,50 @@ PLAIN = (logging.StreamHandler.emit, logging.FileHandler.emit)
 
 
 class LimitedHandler(logging.Handler):
-    """Stands before `inner`, which is left open: whoever made it closes it.
+    """Stands before `inner`, which is left open: whoever made it closes it. Level and filters are `inner`'s.
 
-    Records below WARNING are limited by `sites`, kept unformatted and written when there are `batch` of them, when the
-    first has waited `seconds`, or before whatever is not kept. WARNING and above pass at once, in order. At the
-    interpreter's end logging itself flushes every handler, the latest made first, so this one before `inner`.
+    Records below WARNING are limited by `sites`, kept unformatted and written when there are `batch` of them, when
+    `keeper` says that the first has waited for long enough, or before whatever is not kept. WARNING and above pass at
+    once, in order. A logger that says more than the limit gets a gate (`Gates`), which asks `skip` before a record is
+    made. At the interpreter's end logging itself flushes every handler, the latest made first, so this one before
+    `inner`.
     """
 
-    def __init__(self, inner: logging.Handler, sites: Sites, batch: int, seconds: float) -> None:
+    def __init__(self, inner: logging.Handler, sites: Sites, batch: int, keeper: Keeper) -> None:
         super().__init__(inner.level)
+        self.filters = inner.filters  # the very list: what is added to either holds for both
         self._inner = inner
         self._sites = sites
         self._batch = batch
-        self._seconds = seconds
+        self._keeper = keeper
         self._kept: list[logging.LogRecord] = []
-        self._due = threading.Event()
-        self._ended = threading.Event()
-        self._timer: threading.Thread | None = None
+        self._ended = False
         assert self.lock is not None
         self._held = self.lock
-        if hasattr(os, "register_at_fork"):
-            mine = weakref.WeakMethod(self._forked)
-            os.register_at_fork(after_in_child=lambda: _call(mine()))
+        keeper.take(self)
+        in_child(self._forked)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Keep, write or count one record; whether it will be written."""
-        inner = self._inner
-        if inner.filters:
-            passed: object = inner.filter(record)  # since Python 3.12 it may be another record
+        if self.filters:
+            passed: object = self._inner.filter(record)  # since Python 3.12 it may be another record
             if not passed:
                 return False
             if isinstance(passed, logging.LogRecord):
                 record = passed
         with self._held:
-            if record.levelno >= logging.WARNING or self._ended.is_set():
-                self._kept.append(record)
-                self._write()
-                return True
-            if not self._sites.allow(record):
-                if not self._due.is_set():
-                    self._arm()
-                return False
-            self._kept.append(record if _lasts(record) else _said(record))
-            if len(self._kept) >= self._batch:
-                self._write()
-            elif not self._due.is_set():
-                self._arm()
-            return True
+            kept = self._keep(record)
+        self._look()
+        return kept
+
+    def skip(self, file: str, line: int) -> bool:
+        """Whether a record of this place below WARNING, made at this moment, would be suppressed; then it counts."""
+        with self._held:
+            skipped = not self._ended and self._sites.dry((file, line), time.time())
+            if skipped:
+                self._keeper.arm()
+        self._look()
+        return skipped
 
     def emit(self, record: logging.LogRecord) -> None:
         """As `handle`: what is emitted is limited too."""
@@ -82,15 +81,49 @@ class LimitedHandler(logging.Handler):
         with self._held:
             self._kept += self._sites.summaries()
             self._write()
+        self._look()
 
     def close(self) -> None:
-        """Write what is left and end the timer; what still comes passes unlimited. `inner` stays open."""
+        """Write what is left; what still comes passes unlimited. `inner` stays open."""
         with self._held:
-            self._ended.set()
-            self._due.set()
-            self.flush()
-        # The timer is not waited for: at the interpreter's end logging holds the lock that it may be waiting for.
+            self._ended = True
+            self._kept += self._sites.summaries()
+            self._write()
+        self._look()
+        self._keeper.leave(self)
         super().close()
+
+    def occupied(self) -> bool:
+        """See `tobs_log_rate_limit.keeper.Keeping`."""
+        owned: bool = self._held._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 - as threading.Condition does
+        return owned
+
+    def _look(self) -> None:
+        """End the process if it was to end meanwhile; the lock is not held any more."""
+        if self._keeper.due is not None:
+            self._keeper.die()
+
+    def _keep(self, record: logging.LogRecord) -> bool:
+        """Keep, write or count one record; the lock is held."""
+        if record.levelno >= logging.WARNING or self._ended:
+            self._kept.append(record)
+            self._write()
+            return True
+        if not getattr(record, UNLIMITED, False) and not self._sites.allow(record):
+            self._keeper.gates.put_up(record.name)
+            self._keeper.arm()
+            return False
+        self._kept.append(record if _lasts(record) else _said(record))
+        if len(self._kept) >= self._batch:
+            self._write()
+        else:
+            self._keeper.arm()
+        return True
+
+    def _forked(self) -> None:
+        """In a child: the parent writes what it kept."""
+        self._kept.clear()
+        self._sites.summaries()
 
     def _write(self) -> None:
         """Hand the kept records on; the lock is held, so nothing overtakes them."""
@@ -109,29 +142,6 @@ class LimitedHandler(logging.Handler):
         finally:
             inner.release()
 
-    def _arm(self) -> None:
-        """Have the timer write in `seconds`."""
-        self._due.set()
-        if self._timer is None:
-            self._timer = threading.Thread(target=self._tick, name="log_rate_limit", daemon=True)
-            self._timer.start()
-
-    def _tick(self) -> None:
-        while not self._ended.is_set():
-            self._due.wait()
-            if self._ended.wait(self._seconds):
-                return
-            with self._held:
-                self._due.clear()
-                self.flush()
-
-    def _forked(self) -> None:
-        """In a child: the parent writes what it kept, and its thread is not here."""
-        self._kept.clear()
-        self._sites.summaries()
-        self._due, self._ended = threading.Event(), threading.Event()
-        self._timer = None
-
 
 def _write_text(inner: logging.StreamHandler[Any], records: Sequence[logging.LogRecord]) -> None:
     """Format all and write them in one call; a record that cannot be formatted is reported and left out."""
@@ -146,11 +156,6 @@ def _write_text(inner: logging.StreamHandler[Any], records: Sequence[logging.Log
         inner.flush()
     except Exception:  # noqa: BLE001
         inner.handleError(records[-1])
-
-
-def _call(function: Callable[[], None] | None) -> None:
-    if function is not None:
-        function()
 
 
 def _lasts(record: logging.LogRecord) -> bool:

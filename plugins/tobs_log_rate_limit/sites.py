@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from tobs.api import UNLIMITED
+
+if TYPE_CHECKING:
+    from tobs.api import LogSite
 
 Key: TypeAlias = "tuple[str, int | str]"
 SHOWN = 200
@@ -36,19 +41,29 @@ class Site:
     place: Place
     tokens: float
     at: float
+    rate: float
+    burst: float
     suppressed: int = 0
+
+    def fill(self, now: float) -> bool:
+        """Add the tokens that came since; whether there is one. A clock that is set back brings none."""
+        if now > self.at:
+            self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+            self.at = now
+        return self.tokens >= 1.0
 
 
 class Sites:
     """A bucket a call site, at most `most` of them; each holds `burst` records and is refilled by `rate` a second.
 
-    A record's own time drives the buckets, so that no clock is read. A clock that is set back refills nothing.
+    A record's own time drives the buckets, so that no clock is read. `noun` is what summaries count.
     """
 
-    def __init__(self, rate: float, burst: int, most: int) -> None:
+    def __init__(self, rate: float, burst: int, most: int, noun: str = "record") -> None:
         self._rate = rate
         self._burst = float(burst)
         self._most = most
+        self._noun = noun
         self._sites: dict[Key, Site] = {}
         self._silenced: dict[Key, Site] = {}
         self._evicted: list[logging.LogRecord] = []
@@ -57,45 +72,65 @@ class Sites:
         """Whether this record may be written. Nothing of it is formatted."""
         # Where logging is told not to look for callers, the logger and its template stand for the place.
         key: Key = (record.pathname, record.lineno) if record.lineno else (record.name, _template(record))
-        site = self._sites.get(key)
         now = record.created
+        site = self._sites.get(key) or self._open(key, Place.of(record), now, self._rate, self._burst)
+        return self._take(key, site, now)
+
+    def allow_call(self, call: LogSite, now: float) -> bool:
+        """Whether a function that logs may be called, by its own limit where it has one."""
+        key = (call.file, call.line)
+        site = self._sites.get(key)
         if site is None:
-            site = self._open(key, record)
-        elif now > site.at:
-            site.tokens = min(self._burst, site.tokens + (now - site.at) * self._rate)
-            site.at = now
-        if site.tokens >= 1.0:
-            site.tokens -= 1.0
-            return True
-        if not site.suppressed:
-            self._silenced[key] = site
-        site.suppressed += 1
-        return False
+            place = Place(call.logger, call.level, call.file, call.line, call.function, call.function)
+            rate = self._rate if call.rate is None else call.rate
+            site = self._open(key, place, now, rate, self._burst if call.burst is None else float(call.burst))
+        return self._take(key, site, now)
+
+    def dry(self, key: Key, now: float) -> bool:
+        """Whether a record of this site, made at this time, would be suppressed; if so it is counted as such."""
+        site = self._sites.get(key)
+        if site is None or site.fill(now):
+            return False
+        self._suppress(key, site)
+        return True
 
     def summaries(self) -> list[logging.LogRecord]:
         """A record for each site that suppressed some since this was last asked."""
-        told = self._evicted + [_summary(site) for site in self._silenced.values()]
+        told = self._evicted + [self._summary(site) for site in self._silenced.values()]
         self._evicted = []
         self._silenced.clear()
         return told
 
-    def _open(self, key: Key, record: logging.LogRecord) -> Site:
+    def _take(self, key: Key, site: Site, now: float) -> bool:
+        if site.fill(now):
+            site.tokens -= 1.0
+            return True
+        self._suppress(key, site)
+        return False
+
+    def _suppress(self, key: Key, site: Site) -> None:
+        if not site.suppressed:
+            self._silenced[key] = site
+        site.suppressed += 1
+
+    def _open(self, key: Key, place: Place, now: float, rate: float, burst: float) -> Site:
         if len(self._sites) >= self._most:
             oldest = next(iter(self._sites))
             site = self._sites.pop(oldest)
             if self._silenced.pop(oldest, None) is not None:
-                self._evicted.append(_summary(site))
-        site = self._sites[key] = Site(Place.of(record), self._burst, record.created)
+                self._evicted.append(self._summary(site))
+        site = self._sites[key] = Site(place, burst, now, rate, burst)
         return site
+
+    def _summary(self, site: Site) -> logging.LogRecord:
+        """Tell of a site's suppressed records, in its place and at its level, and count anew."""
+        count, site.suppressed = site.suppressed, 0
+        name, level, file, line, says, function = site.place
+        said = (count, self._noun if count == 1 else f"{self._noun}s", says)
+        told = logging.LogRecord(name, level, file, line, "%d more %s suppressed of: %s", said, None, function)
+        setattr(told, UNLIMITED, True)
+        return told
 
 
 def _template(record: logging.LogRecord) -> str:
     return record.msg if isinstance(record.msg, str) else f"<{type(record.msg).__name__}>"
-
-
-def _summary(site: Site) -> logging.LogRecord:
-    """Tell of a site's suppressed records, in its place and at its level, and count anew."""
-    count, site.suppressed = site.suppressed, 0
-    name, level, file, line, says, function = site.place
-    said = (count, "" if count == 1 else "s", says)
-    return logging.LogRecord(name, level, file, line, "%d more record%s suppressed of: %s", said, None, function)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import io
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from tobs.api import Manifest
 from tobs.knobs import read
 from tobs_log_rate_limit import manifest
 from tobs_log_rate_limit.handler import LimitedHandler
+from tobs_log_rate_limit.keeper import Keeper
 from tobs_log_rate_limit.plugin import LogRateLimit
 from tobs_log_rate_limit.sites import Sites
 
@@ -80,7 +80,8 @@ def limited(
     log: logging.Logger, inner: logging.Handler, *, rate: float = 0.01, burst: int = 2, batch: int = 1000, **more: Any
 ) -> LimitedHandler:
     """A handler on `log` with a rate that adds nothing while a test runs."""
-    handler = LimitedHandler(inner, Sites(rate, burst, more.pop("sites", 100)), batch, more.pop("seconds", NEVER))
+    keeper = Keeper(more.pop("seconds", NEVER), Sites(rate, burst, 100, "call"))
+    handler = LimitedHandler(inner, Sites(rate, burst, more.pop("sites", 100)), batch, keeper)
     log.addHandler(handler)
     return handler
 
@@ -344,54 +345,6 @@ def test_without_callers_the_template_is_the_site() -> None:
     assert sites.allow(record(0, msg="one"))
     assert sites.allow(record(0, msg="two"))
     assert not sites.allow(record(0, msg="one"))
-
-
-ENDS = {
-    "falls off": "",
-    "raises": "raise RuntimeError('crash')",
-    "exits": "sys.exit(3)",
-}
-
-
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_nothing_kept_is_lost_when_the_interpreter_ends(tmp_path: Path, end: str) -> None:
-    program = f"""
-import logging, sys
-from tobs_log_rate_limit.handler import LimitedHandler
-from tobs_log_rate_limit.sites import Sites
-inner = logging.FileHandler({str(tmp_path / "log")!r})
-logging.getLogger().addHandler(LimitedHandler(inner, Sites(0.01, 2, 10), 1000, 3600))
-logging.getLogger().setLevel(logging.DEBUG)
-for number in range(5):
-    logging.debug("kept %d", number)
-{end}
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert (tmp_path / "log").read_text().splitlines() == [
-        "kept 0",
-        "kept 1",
-        "3 more records suppressed of: kept %d",
-    ], done.stderr
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_does_not_write_its_parents_records(tmp_path: Path) -> None:
-    program = f"""
-import logging, os
-from tobs_log_rate_limit.handler import LimitedHandler
-from tobs_log_rate_limit.sites import Sites
-inner = logging.FileHandler({str(tmp_path / "log")!r})
-logging.getLogger().addHandler(LimitedHandler(inner, Sites(0.01, 2, 10), 1000, 3600))
-logging.getLogger().setLevel(logging.DEBUG)
-logging.info("parent")
-child = os.fork()
-if not child:
-    logging.info("child")
-else:
-    os.waitpid(child, 0)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert (tmp_path / "log").read_text().splitlines() == ["child", "parent"], done.stderr
 
 
 def test_the_plugin_makes_handlers_from_its_knobs(stream: Watched) -> None:

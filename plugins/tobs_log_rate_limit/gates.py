@@ -1,0 +1,99 @@
+"""Gates before loggers that say more than the limit: what would be suppressed is not even made into a record."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from tobs_log_rate_limit.handler import LimitedHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENTRIES = (logging.Logger.debug.__code__, logging.Logger.info.__code__, logging.Logger.log.__code__)
+"""Where a record below WARNING begins."""
+LOGGING = logging.Logger.debug.__code__.co_filename
+WAY = ("debug", "info", "log", "isEnabledFor", "_log", "makeRecord", "findCaller", "handle", "callHandlers")
+"""The methods that a record passes from a logger to its handlers; who replaces one may want to see every record."""
+
+
+class Gates:
+    """Stands in for `isEnabledFor` of single loggers, from when they are too loud until they are taken down.
+
+    A gate answers no only to the logger's own `debug`, `info` and `log`, and only while the one handler that the record
+    would reach is a `LimitedHandler` without filters that would suppress it: so the log is the same with and without
+    gates. Who asks `isEnabledFor` by himself gets the logger's own answer. A logger of a class of its own, one that
+    somebody else changed, and all loggers while records are made by another factory, get no gate.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._up: list[tuple[logging.Logger, Callable[[int], bool]]] = []
+
+    def put_up(self, name: str) -> None:
+        """Have a gate before the logger of this name, if it may have one."""
+        if name in self._known:
+            return
+        self._known.add(name)
+        root = logging.getLogger()
+        logger = root if name == root.name else root.manager.loggerDict.get(name)
+        if isinstance(logger, logging.Logger) and _plain(logger):
+            gate = _gate(logger)
+            vars(logger)["isEnabledFor"] = gate
+            self._up.append((logger, gate))
+
+    def take_down(self) -> None:
+        """Leave every logger as it was."""
+        for logger, gate in self._up:
+            if vars(logger).get("isEnabledFor") is gate:
+                del vars(logger)["isEnabledFor"]
+        self._up.clear()
+        self._known.clear()
+
+
+def _plain(logger: logging.Logger) -> bool:
+    """Whether nothing but logging itself stands between this logger and its handlers."""
+    return (
+        type(logger) in (logging.Logger, logging.RootLogger)
+        and logging.getLogRecordFactory() is logging.LogRecord
+        and not any(name in vars(logger) for name in WAY)
+        and all(getattr(logging.Logger, name).__module__ == logging.__name__ for name in WAY)
+    )
+
+
+def _gate(logger: logging.Logger) -> Callable[[int], bool]:
+    own = logger.isEnabledFor
+
+    def is_enabled_for(level: int) -> bool:
+        if not own(level):
+            return False
+        if level >= logging.WARNING:
+            return True
+        frame = sys._getframe(1)  # noqa: SLF001 - as logging itself does
+        if frame.f_code not in ENTRIES:
+            return True
+        handler = _sole(logger, level)
+        if handler is None:
+            return True
+        while frame.f_back is not None and frame.f_code.co_filename == LOGGING:
+            frame = frame.f_back
+        return not handler.skip(frame.f_code.co_filename, frame.f_lineno)
+
+    return is_enabled_for
+
+
+def _sole(logger: logging.Logger, level: int) -> LimitedHandler | None:
+    """The handler that a record would reach, if it is one of ours, the only one, and nothing else looks at it."""
+    if logger.filters:
+        return None
+    found: LimitedHandler | None = None
+    at: logging.Logger | None = logger
+    while at is not None:
+        for handler in at.handlers:
+            if level >= handler.level:
+                if found is not None or type(handler) is not LimitedHandler or handler.filters:
+                    return None
+                found = handler
+        at = at.parent if at.propagate else None
+    return found
