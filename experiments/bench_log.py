@@ -26,6 +26,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from tobs.host import run, settings
 from tobs.host.plugins import discover
@@ -126,24 +127,22 @@ class Clock:
 
     now = 1_700_000_000.0
 
+    @classmethod
+    def seconds(cls) -> float:
+        """As `time.time`."""
+        return cls.now
 
-class PacedRecord(logging.LogRecord):
-    """A record of the pretended time, in all measurements alike."""
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.created = Clock.now
+    @classmethod
+    def nanoseconds(cls) -> int:
+        """As `time.time_ns`."""
+        return int(cls.now * 1e9)
 
 
 @contextmanager
 def paced() -> Iterator[None]:
-    """Make records of the pretended time."""
-    before = logging.getLogRecordFactory()
-    logging.setLogRecordFactory(PacedRecord)
-    try:
+    """Let records and limits see the pretended time, in all measurements alike."""
+    with mock.patch("time.time", Clock.seconds), mock.patch("time.time_ns", Clock.nanoseconds):
         yield
-    finally:
-        logging.setLogRecordFactory(before)
 
 
 def export(server: Path, folder: Path, name: str) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def _limited(function: Callable[P, None], *, rate: float | None, burst: int | No
 
     @functools.wraps(function)
     def limited(*args: P.args, **more: P.kwargs) -> None:
-        if not _limiters or _limiters[-1].allow(site):
+        last = _limiters[-1:]
+        if not last or last[0].allow(site):
             function(*args, **more)
 
     return limited
@@ -126,8 +127,8 @@ class LogBatcher:
 
     def flush(self) -> None:
         """Have all that was added written, by the limiter in place if there is one."""
-        if _limiters:
-            _limiters[-1].flush()
+        for limiter in _limiters[-1:]:
+            limiter.flush()
 
     def __enter__(self) -> Self:
         """Nothing is to be begun."""

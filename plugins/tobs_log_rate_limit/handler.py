@@ -61,11 +61,13 @@ class LimitedHandler(logging.Handler):
 
     def skip(self, file: str, line: int) -> bool:
         """Whether a record of this place below WARNING, made at this moment, would be suppressed; then it counts."""
+        keeper = self._keeper
         with self._held:
             skipped = not self._ended and self._sites.dry((file, line), time.time())
-            if skipped:
-                self._keeper.arm()
-        self._look()
+            if skipped and not keeper.armed:
+                keeper.arm()
+        if keeper.due is not None:
+            keeper.die()
         return skipped
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -98,6 +100,10 @@ class LimitedHandler(logging.Handler):
         owned: bool = self._held._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 - as threading.Condition does
         return owned
 
+    def _arm(self) -> None:
+        if not self._keeper.armed:
+            self._keeper.arm()
+
     def _look(self) -> None:
         """End the process if it was to end meanwhile; the lock is not held any more."""
         if self._keeper.due is not None:
@@ -111,13 +117,13 @@ class LimitedHandler(logging.Handler):
             return True
         if not getattr(record, UNLIMITED, False) and not self._sites.allow(record):
             self._keeper.gates.put_up(record.name)
-            self._keeper.arm()
+            self._arm()
             return False
         self._kept.append(record if _lasts(record) else _said(record))
         if len(self._kept) >= self._batch:
             self._write()
         else:
-            self._keeper.arm()
+            self._arm()
         return True
 
     def _forked(self) -> None:

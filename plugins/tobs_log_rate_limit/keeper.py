@@ -49,8 +49,8 @@ class Keeper:
         self._calling = threading.RLock()
         self._handlers: list[Keeping] = []
         self._begin = threading.Lock()
-        self._waiting, self._ended = threading.Event(), threading.Event()
-        self._timer: threading.Thread | None = None
+        self._timer: threading.Thread | None
+        self._renew()
         self.due: int | None = None
         self.gates = Gates()
         in_child(self._forked)
@@ -58,7 +58,7 @@ class Keeper:
     def take(self, handler: Keeping) -> None:
         """Look after a handler."""
         if not self._handlers:
-            self._waiting, self._ended = threading.Event(), threading.Event()
+            self._renew()
             atexit.register(self.flush)
             self._listen()
         self._handlers.append(handler)
@@ -78,9 +78,8 @@ class Keeper:
             self.gates.take_down()
 
     def arm(self) -> None:
-        """Something waits: have it written in `seconds`."""
-        if self._waiting.is_set():
-            return
+        """Something waits: have it written in `seconds`. Nothing to do while `armed`."""
+        self.armed = True
         self._waiting.set()
         with self._begin:
             if self._timer is None and not self._ended.is_set():
@@ -93,7 +92,7 @@ class Keeper:
         """See `tobs.api.LogLimiter`."""
         with self._calling:
             allowed = self._calls.allow_call(site, time.time())
-        if not allowed:
+        if not allowed and not self.armed:
             self.arm()
         return allowed
 
@@ -102,7 +101,9 @@ class Keeper:
         with self._calling:
             told = self._calls.summaries()
         for record in told:
-            logging.getLogger(record.name).handle(record)
+            logger = logging.getLogger(record.name)
+            if logger.isEnabledFor(record.levelno):  # else the function would have said nothing
+                logger.handle(record)
         for handler in list(self._handlers):
             handler.flush()
 
@@ -113,7 +114,6 @@ class Keeper:
         if threading.current_thread() is threading.main_thread():  # only this one may touch signals
             number, self.due = self.due, None
             self.flush()
-            signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     def _tick(self, waiting: threading.Event, ended: threading.Event) -> None:
@@ -122,6 +122,7 @@ class Keeper:
             if ended.wait(self._seconds):
                 return
             waiting.clear()
+            self.armed = False
             self.flush()
 
     def _listen(self) -> None:
@@ -137,7 +138,8 @@ class Keeper:
                     signal.signal(number, signal.SIG_DFL)
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - how signals are told
-        """Die at once, or as soon as what this thread was interrupted in is whole."""
+        """Die at once, or as soon as what this thread was interrupted in is whole; a second signal does not wait."""
+        signal.signal(number, signal.SIG_DFL)
         self.due = number
         self.die()
 
@@ -145,5 +147,9 @@ class Keeper:
         """In a child: the parent tells what it suppressed, and its thread is not here."""
         self._calling, self._begin = threading.RLock(), threading.Lock()
         self._calls.summaries()
+        self._renew()
+
+    def _renew(self) -> None:
         self._waiting, self._ended = threading.Event(), threading.Event()
         self._timer = None
+        self.armed = False

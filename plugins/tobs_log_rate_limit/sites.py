@@ -36,21 +36,29 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Site:
-    """A call site: `tokens` were left at `at` (seconds since the epoch), `suppressed` is not told yet."""
+    """A call site: `tokens` were left at `at`, before `until` there is none (seconds since the epoch).
+
+    `suppressed` records are not told yet.
+    """
 
     place: Place
     tokens: float
     at: float
     rate: float
     burst: float
+    until: float = 0.0
     suppressed: int = 0
 
-    def fill(self, now: float) -> bool:
-        """Add the tokens that came since; whether there is one. A clock that is set back brings none."""
+    def take(self, now: float) -> bool:
+        """Take a token, if there is one with those that came since. A clock that is set back brings none."""
         if now > self.at:
             self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
             self.at = now
-        return self.tokens >= 1.0
+        allowed = self.tokens >= 1.0
+        if allowed:
+            self.tokens -= 1.0
+        self.until = 0.0 if self.tokens >= 1.0 else self.at + (1.0 - self.tokens) / self.rate
+        return allowed
 
 
 class Sites:
@@ -89,9 +97,11 @@ class Sites:
     def dry(self, key: Key, now: float) -> bool:
         """Whether a record of this site, made at this time, would be suppressed; if so it is counted as such."""
         site = self._sites.get(key)
-        if site is None or site.fill(now):
+        if site is None or now >= site.until:
             return False
-        self._suppress(key, site)
+        if not site.suppressed:
+            self._silenced[key] = site
+        site.suppressed += 1
         return True
 
     def summaries(self) -> list[logging.LogRecord]:
@@ -102,16 +112,12 @@ class Sites:
         return told
 
     def _take(self, key: Key, site: Site, now: float) -> bool:
-        if site.fill(now):
-            site.tokens -= 1.0
+        if site.take(now):
             return True
-        self._suppress(key, site)
-        return False
-
-    def _suppress(self, key: Key, site: Site) -> None:
         if not site.suppressed:
             self._silenced[key] = site
         site.suppressed += 1
+        return False
 
     def _open(self, key: Key, place: Place, now: float, rate: float, burst: float) -> Site:
         if len(self._sites) >= self._most:

@@ -129,6 +129,24 @@ with logged_through([layer]):
 
 
 @posix
+def test_a_second_signal_waits_for_nothing(tmp_path: Path) -> None:
+    program = """
+class Stuck:
+    def write(self, text):
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait()
+    def flush(self):
+        pass
+with logged_through([layer]):
+    speak()
+    stuck = layer(logging.StreamHandler(Stuck()))
+    stuck.handle(logging.makeLogRecord({"msg": "stuck", "levelno": 10, "lineno": 1}))
+    stuck.flush()
+"""
+    assert killed(child(tmp_path, program), signal.SIGTERM) == -signal.SIGTERM
+
+
+@posix
 def test_a_signal_that_somebody_else_looks_at_is_left_to_him(tmp_path: Path) -> None:
     program = """
 def mine(number, frame):
@@ -213,6 +231,7 @@ def test_the_thread_ends_with_the_last_handler() -> None:
     keeper.flush()
     assert (first.flushed, last.flushed) == (0, 1)
     keeper.leave(last)
-    timer.join(30)
-    assert not timer.is_alive()
     keeper.leave(last)
+    timer.join(30)
+    alive = timer.is_alive()
+    assert not alive
