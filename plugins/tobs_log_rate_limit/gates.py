@@ -10,10 +10,10 @@ from tobs_log_rate_limit.handler import LimitedHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
 
-ENTRIES = (logging.Logger.debug.__code__, logging.Logger.info.__code__, logging.Logger.log.__code__)
-"""Where a record below WARNING begins."""
-LOGGING = logging.Logger.debug.__code__.co_filename
+LOGGING = logging.addLevelName.__code__.co_filename
+"""The file of logging's own code."""
 WAY = ("debug", "info", "log", "isEnabledFor", "_log", "makeRecord", "findCaller", "handle", "callHandlers")
 """The methods that a record passes from a logger to its handlers; who replaces one may want to see every record."""
 
@@ -58,12 +58,19 @@ def _plain(logger: logging.Logger) -> bool:
         type(logger) in (logging.Logger, logging.RootLogger)
         and logging.getLogRecordFactory() is logging.LogRecord
         and not any(name in vars(logger) for name in WAY)
-        and all(getattr(logging.Logger, name).__module__ == logging.__name__ for name in WAY)
+        and all(_own_code(getattr(logging.Logger, name)) for name in WAY)
     )
+
+
+def _own_code(function: object) -> bool:
+    """Whether a function is logging's own: one that took its place may carry its name and module, but not its file."""
+    code: CodeType | None = getattr(function, "__code__", None)
+    return code is not None and code.co_filename == LOGGING
 
 
 def _gate(logger: logging.Logger) -> Callable[[int], bool]:
     own = logger.isEnabledFor
+    entries = tuple(entry.__code__ for entry in (logging.Logger.debug, logging.Logger.info, logging.Logger.log))
 
     def is_enabled_for(level: int) -> bool:
         if not own(level):
@@ -71,7 +78,7 @@ def _gate(logger: logging.Logger) -> Callable[[int], bool]:
         if level >= logging.WARNING:
             return True
         frame = sys._getframe(1)  # noqa: SLF001 - as logging itself does
-        if frame.f_code not in ENTRIES:
+        if frame.f_code not in entries:
             return True
         handler = _sole(logger, level)
         if handler is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 from contextlib import contextmanager
@@ -202,6 +203,7 @@ def own_factory(loud: Loud, patch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 
 def changed_class(loud: Loud, patch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - one of several
     plain = logging.Logger.callHandlers
 
+    @functools.wraps(plain)
     def seen(self: logging.Logger, record: logging.LogRecord) -> None:
         plain(self, record)
 
