@@ -70,37 +70,27 @@ def _own_code(function: object) -> bool:
 
 def _gate(logger: logging.Logger) -> Callable[[int], bool]:
     own = logger.isEnabledFor
+    getframe = sys._getframe  # noqa: SLF001 - as logging itself does
     entries = tuple(entry.__code__ for entry in (logging.Logger.debug, logging.Logger.info, logging.Logger.log))
 
     def is_enabled_for(level: int) -> bool:
+        """All in one function: it is called for most of what is logged."""
         if not own(level):
             return False
-        if level >= logging.WARNING:
+        frame = getframe(1)
+        if level >= logging.WARNING or logger.filters or frame.f_code not in entries:
             return True
-        frame = sys._getframe(1)  # noqa: SLF001 - as logging itself does
-        if frame.f_code not in entries:
-            return True
-        handler = _sole(logger, level)
-        if handler is None:
-            return True
-        while frame.f_back is not None and frame.f_code.co_filename == LOGGING:
+        found = None
+        at: logging.Logger | None = logger
+        while at is not None:
+            for handler in at.handlers:
+                if level >= handler.level:
+                    if found is not None or type(handler) is not LimitedHandler or handler.filters:
+                        return True
+                    found = handler
+            at = at.parent if at.propagate else None
+        while (code := frame.f_code).co_filename == LOGGING and frame.f_back is not None:
             frame = frame.f_back
-        return not handler.skip(frame.f_code.co_filename, frame.f_lineno)
+        return found is None or not found.skip((code.co_filename, frame.f_lineno))
 
     return is_enabled_for
-
-
-def _sole(logger: logging.Logger, level: int) -> LimitedHandler | None:
-    """The handler that a record would reach, if it is one of ours, the only one, and nothing else looks at it."""
-    if logger.filters:
-        return None
-    found: LimitedHandler | None = None
-    at: logging.Logger | None = logger
-    while at is not None:
-        for handler in at.handlers:
-            if level >= handler.level:
-                if found is not None or type(handler) is not LimitedHandler or handler.filters:
-                    return None
-                found = handler
-        at = at.parent if at.propagate else None
-    return found

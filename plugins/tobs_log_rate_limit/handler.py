@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tobs_log_rate_limit.keeper import Keeper
-    from tobs_log_rate_limit.sites import Sites
+    from tobs_log_rate_limit.sites import Key, Sites
 
 LASTING = frozenset({str, int, float, bool, bytes, type(None)})
 """Types whose values say tomorrow what they say today."""
@@ -37,6 +37,7 @@ class LimitedHandler(logging.Handler):
         self.filters = inner.filters  # the very list: what is added to either holds for both
         self._inner = inner
         self._sites = sites
+        self._known, self._silenced = sites.known, sites.silenced
         self._batch = batch
         self._keeper = keeper
         self._kept: list[logging.LogRecord] = []
@@ -59,13 +60,20 @@ class LimitedHandler(logging.Handler):
         self._look()
         return kept
 
-    def skip(self, file: str, line: int) -> bool:
-        """Whether a record of this place below WARNING, made at this moment, would be suppressed; then it counts."""
+    def skip(self, place: Key) -> bool:
+        """Whether a record of this place below WARNING, made at this moment, would be suppressed; then it counts.
+
+        All in one function: it is called for most of what is logged.
+        """
         keeper = self._keeper
         with self._held:
-            skipped = not self._ended and self._sites.dry((file, line), time.time())
-            if skipped and not keeper.armed:
-                keeper.arm()
+            site = self._known.get(place)
+            if skipped := site is not None and time.time() < site.until:
+                if not site.suppressed:
+                    self._silenced[place] = site
+                site.suppressed += 1
+                if not keeper.armed:
+                    keeper.arm()
         if keeper.due is not None:
             keeper.die()
         return skipped
@@ -89,6 +97,7 @@ class LimitedHandler(logging.Handler):
         """Write what is left; what still comes passes unlimited. `inner` stays open."""
         with self._held:
             self._ended = True
+            self._known = {}
             self._kept += self._sites.summaries()
             self._write()
         self._look()

@@ -64,7 +64,8 @@ class Site:
 class Sites:
     """A bucket a call site, at most `most` of them; each holds `burst` records and is refilled by `rate` a second.
 
-    A record's own time drives the buckets, so that no clock is read. `noun` is what summaries count.
+    A record's own time drives the buckets, so that no clock is read. `noun` is what summaries count. `known` are the
+    sites by place, `silenced` those of them that suppressed some: `LimitedHandler.skip` counts there itself.
     """
 
     def __init__(self, rate: float, burst: int, most: int, noun: str = "record") -> None:
@@ -72,8 +73,8 @@ class Sites:
         self._burst = float(burst)
         self._most = most
         self._noun = noun
-        self._sites: dict[Key, Site] = {}
-        self._silenced: dict[Key, Site] = {}
+        self.known: dict[Key, Site] = {}
+        self.silenced: dict[Key, Site] = {}
         self._evicted: list[logging.LogRecord] = []
 
     def allow(self, record: logging.LogRecord) -> bool:
@@ -81,51 +82,41 @@ class Sites:
         # Where logging is told not to look for callers, the logger and its template stand for the place.
         key: Key = (record.pathname, record.lineno) if record.lineno else (record.name, _template(record))
         now = record.created
-        site = self._sites.get(key) or self._open(key, Place.of(record), now, self._rate, self._burst)
+        site = self.known.get(key) or self._open(key, Place.of(record), now, self._rate, self._burst)
         return self._take(key, site, now)
 
     def allow_call(self, call: LogSite, now: float) -> bool:
         """Whether a function that logs may be called, by its own limit where it has one."""
         key = (call.file, call.line)
-        site = self._sites.get(key)
+        site = self.known.get(key)
         if site is None:
             place = Place(call.logger, call.level, call.file, call.line, call.function, call.function)
             rate = self._rate if call.rate is None else call.rate
             site = self._open(key, place, now, rate, self._burst if call.burst is None else float(call.burst))
         return self._take(key, site, now)
 
-    def dry(self, key: Key, now: float) -> bool:
-        """Whether a record of this site, made at this time, would be suppressed; if so it is counted as such."""
-        site = self._sites.get(key)
-        if site is None or now >= site.until:
-            return False
-        if not site.suppressed:
-            self._silenced[key] = site
-        site.suppressed += 1
-        return True
-
     def summaries(self) -> list[logging.LogRecord]:
         """A record for each site that suppressed some since this was last asked."""
-        told = self._evicted + [self._summary(site) for site in self._silenced.values()]
+        told = self._evicted + [self._summary(site) for site in self.silenced.values()]
         self._evicted = []
-        self._silenced.clear()
+        self.silenced.clear()
         return told
 
     def _take(self, key: Key, site: Site, now: float) -> bool:
         if site.take(now):
             return True
         if not site.suppressed:
-            self._silenced[key] = site
+            self.silenced[key] = site
         site.suppressed += 1
         return False
 
     def _open(self, key: Key, place: Place, now: float, rate: float, burst: float) -> Site:
-        if len(self._sites) >= self._most:
-            oldest = next(iter(self._sites))
-            site = self._sites.pop(oldest)
-            if self._silenced.pop(oldest, None) is not None:
+        if len(self.known) >= self._most:
+            oldest = next(iter(self.known))
+            site = self.known.pop(oldest)
+            if self.silenced.pop(oldest, None) is not None:
                 self._evicted.append(self._summary(site))
-        site = self._sites[key] = Site(place, burst, now, rate, burst)
+        site = self.known[key] = Site(place, burst, now, rate, burst)
         return site
 
     def _summary(self, site: Site) -> logging.LogRecord:
