@@ -35,6 +35,7 @@ RUN = metrics(
     CPU=[({names.MODE: "user"}, [(10.0, 3.0)]), ({names.MODE: "system"}, [(10.0, 1.0)])],
     MEMORY_PEAK=7e7,
     REQUESTS=20,
+    FLOOD_WAITS=2,
     FLOOD_TIME=5.0,
 )
 
@@ -52,6 +53,7 @@ def test_every_metric_of_a_run() -> None:
         "peak_rss": 7e7,
         "requests": 20.0,
         "bytes_received": 2500.0,
+        "floods": 2.0,
         "flood_seconds": 5.0,
         "complete": 1.0,
         "errors": 0.0,

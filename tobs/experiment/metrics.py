@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tobs.errors import UsageError
 from tobs.experiment.otel_metric import EXAMPLE, spell
+from tobs.experiment.weighted import joined, mean, terms
 from tobs.telemetry import names
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ _METRICS = (
         "system calls that read or write (Linux)",
         lambda run: run.total(names.IO_CALLS) if names.IO_CALLS in run.numbers else None,
     ),
+    Metric("floods", "", "down", "flood waits the server asked for", lambda run: run.total(names.FLOOD_WAITS)),
     Metric("flood_seconds", "s", "down", "waits the server asked for", lambda run: run.total(names.FLOOD_TIME)),
     Metric(COMPLETE, "", "up", "whether the archive is the truth: compared as shares of runs", lambda _: 1.0),
     Metric("errors", "", "down", "attempts lost or refused", lambda run: run.total(names.ERRORS)),
@@ -131,17 +133,33 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 
 
 def metric_of(name: str) -> Metric:
-    """The metric of this name, or the instrument that it spells (see `tobs.experiment.otel_metric`).
+    """The metric of this name, the instrument that it spells (see `tobs.experiment.otel_metric`), or a weighted set.
 
-    Raises `UsageError` for what is neither.
+    Sets are those of `tobs.experiment.weighted`. Raises `UsageError` for what is none of these.
     """
     if name in METRICS:
         return METRICS[name]
     spelled = spell(name)
+    if spelled is None and (set(name) & {"=", ","}):
+        return _weighted(name)
     if spelled is None:
         hint = f"Known: {', '.join(METRICS)}; or any instrument, for example {EXAMPLE}."
         raise UsageError(f"there is no metric {name!r}", hint=hint)
     return Metric(name, "", spelled.direction, "an instrument of the run's telemetry", spelled.read)
+
+
+def _weighted(text: str) -> Metric:
+    parts = [(metric_of(name), weight) for name, weight in terms(text)]
+    if any(metric.name == COMPLETE for metric, _ in parts):
+        hint = "Take it alone: of it shares of runs are compared."
+        raise UsageError(f"{COMPLETE} cannot be part of {text!r}", hint=hint)
+    if len(parts) == 1:
+        return parts[0][0]
+
+    def read(run: RunMetrics) -> float | None:
+        return mean([(metric.read(run), weight, metric.direction == "up") for metric, weight in parts])
+
+    return Metric(joined([text]), "", "down", "a weighted geometric mean of metrics", read)
 
 
 def choose(wanted: Iterable[str]) -> tuple[Metric, ...]:
