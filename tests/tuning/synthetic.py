@@ -11,7 +11,8 @@ from tobs.experiment.metrics import METRICS
 from tobs.host.space import Dimension
 from tobs.tuning.journal import CUT, FAILED, OK, Done, Journal, tpe
 from tobs.tuning.ranges import begin
-from tobs.tuning.search import Found, Search, Told, search
+from tobs.tuning.rounds import Told
+from tobs.tuning.search import Found, Search, search
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tobs.tuning.confirm import put_back
+from tobs.tuning.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 NAMES = tuple(f"a.k{number:02}" for number in range(12))
 START: dict[str, Value] = dict.fromkeys(NAMES, 1)
 WINNER: dict[str, Value] = dict.fromkeys(NAMES, 2)
+RANGES = tuple(Range(name, "int", 1, 1, 4, least=1, most=4) for name in NAMES)
 
 
 class Measured:
@@ -41,27 +43,27 @@ def moved(settings: Mapping[str, Value]) -> set[str]:
 @pytest.mark.parametrize("matters", [{"k11": 1.5}, {"k00": 1.2, "k07": 1.05}, {"k03": 2.0, "k04": 1.02, "k11": 1.3}])
 def test_only_what_matters_stays(matters: dict[str, float]) -> None:
     measured = Measured(**matters)
-    assert moved(put_back(WINNER, START, NAMES, measured)) == set(measured.worth)
+    assert moved(put_back(WINNER, RANGES, NAMES, measured)) == set(measured.worth)
 
 
 def test_what_costs_at_most_a_hundredth_is_put_back() -> None:
-    assert moved(put_back(WINNER, START, NAMES, Measured(k00=1.5, k05=1.009))) == {"a.k00"}
-    assert moved(put_back(WINNER, START, NAMES, Measured(k00=1.5, k05=1.02))) == {"a.k00", "a.k05"}
+    assert moved(put_back(WINNER, RANGES, NAMES, Measured(k00=1.5, k05=1.009))) == {"a.k00"}
+    assert moved(put_back(WINNER, RANGES, NAMES, Measured(k00=1.5, k05=1.02))) == {"a.k00", "a.k05"}
 
 
 def test_many_that_do_not_matter_take_few_comparisons() -> None:
     measured = Measured(k11=1.5)
-    put_back(WINNER, START, NAMES, measured)
+    put_back(WINNER, RANGES, NAMES, measured)
     assert measured.compared <= 6
 
 
 def test_a_single_knob_is_what_was_confirmed() -> None:
     measured = Measured()
     one = {**START, "a.k04": 2}
-    assert put_back(one, START, NAMES, measured) == one
-    assert put_back(START, START, NAMES, measured) == START
+    assert put_back(one, RANGES, NAMES, measured) == one
+    assert put_back(START, RANGES, NAMES, measured) == START
     assert measured.compared == 0
 
 
 def test_what_cannot_be_compared_stays() -> None:
-    assert put_back(WINNER, START, NAMES, lambda *_: None) == WINNER
+    assert put_back(WINNER, RANGES, NAMES, lambda *_: None) == WINNER

@@ -19,7 +19,7 @@ from tobs.tuning.search import search
 
 if TYPE_CHECKING:
     from tobs.tuning.journal import Asked
-    from tobs.tuning.search import Told
+    from tobs.tuning.rounds import Told
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from tobs.tuning.journal import CUT, FAILED, OK, Asked, Done
 from tobs.tuning.trials import Exports
 
 if TYPE_CHECKING:
-    from tobs.tuning.search import Told
+    from tobs.tuning.rounds import Told
 
 TINY = str(Path(__file__).parents[1] / "experiment" / "scenarios" / "tiny.toml")
 

@@ -41,10 +41,11 @@ def space(plan: Plan) -> tuple[Dimension, ...]:
     Left out are those declared with `tune=False`, numbers without both bounds and texts without choices.
     """
     knobs = [(CORE_OWNER, CORE), *((name, plan.manifests[name].knobs) for name in plan.plugins)]
-    return tuple(found for owner, declared in knobs for found in _dimensions(owner, declared))
+    return tuple(found for owner, declared in knobs for found in dimensions(owner, declared))
 
 
-def _dimensions(owner: str, knobs: Sequence[Knob]) -> Iterator[Dimension]:
+def dimensions(owner: str, knobs: Sequence[Knob]) -> Iterator[Dimension]:
+    """The tunable ones of an owner's knobs, whether it is on or off."""
     for knob in knobs:
         name = f"{owner}.{knob.name}"
         choices: tuple[Value, ...] = knob.choices

@@ -29,8 +29,9 @@ START, WINNER, PROPOSED, CONTROL = "start", "winner", "proposed", "control"
 OK: Final = "ok"
 CUT: Final = "cut"
 FAILED: Final = "failed"
+UNFIT: Final = "unfit"
 
-Ended: TypeAlias = Literal["ok", "cut", "failed"]
+Ended: TypeAlias = Literal["ok", "cut", "failed", "unfit"]
 Sampling: TypeAlias = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
 
@@ -42,18 +43,23 @@ def tpe(seed: int) -> BaseSampler:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A trial that is to be run: settings by owner.knob."""
+    """A trial that is to be run: settings by owner.knob, and by plugin where those are switched.
+
+    `part` is the place of the scenario that it is to be run on, where there are several.
+    """
 
     number: int
     kind: str
     values: Mapping[str, Value]
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """A trial that was run. `objective` is what is minimized, a penalty unless `outcome` is ok.
 
-    `excesses` are by how much each limit is passed; `seconds` is what it took, with the lab around it.
+    An unfit one was not run: its plan cannot be. `excesses` are by how much each limit is passed; `seconds` is what it
+    took, with the lab around it. Where there are several scenarios, `parts` are their measurements.
     """
 
     number: int
@@ -65,6 +71,12 @@ class Done:
     why: str
     seconds: float
     measurements: Mapping[str, float] = field(default_factory=dict)
+    parts: Sequence[Mapping[str, float]] = ()
+
+    @property
+    def runs(self) -> Sequence[Mapping[str, float]]:
+        """What was measured, by scenario."""
+        return self.parts or (self.measurements,)
 
     @property
     def feasible(self) -> bool:
@@ -111,7 +123,10 @@ class Journal:
         seed = random.Random(f"{self._seed}/{len(self.done())}").getrandbits(32)  # noqa: S311 - to be repeated
         self._study.sampler = self._sampling(seed)
         trial = self._study.ask()
-        values = {one.name: one.rounded(_suggest(trial, one)) for one in ranges}
+        values: dict[str, Value] = {}
+        for one in ranges:
+            if not one.when or values[one.when]:
+                values[one.name] = one.rounded(_suggest(trial, one))
         kind = str(trial.user_attrs.get("kind", PROPOSED))
         trial.set_user_attr("kind", kind)
         trial.set_user_attr("values", values)
@@ -129,6 +144,7 @@ class Journal:
             "seconds": done.seconds,
             "excesses": dict(done.excesses),
             "measurements": dict(done.measurements),
+            "parts": [dict(one) for one in done.parts],
         }
         trial.set_user_attr("came", facts)
         self._study.tell(trial, done.objective)

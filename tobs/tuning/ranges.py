@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from tobs.errors import UsageError
@@ -25,6 +26,7 @@ EDGE = 0.1
 DIGITS = 4
 """Significant digits that a number is tried with: more say nothing and cannot be read."""
 
+NONE: Mapping[str, bool] = MappingProxyType({})
 Kind = Literal["int", "float", "choice"]
 
 
@@ -32,7 +34,8 @@ Kind = Literal["int", "float", "choice"]
 class Range:
     """Where one knob, `name`, is searched: `choices`, or numbers from `low` to `high`, both included.
 
-    It may widen up to `least` and `most`, the declared bounds.
+    It may widen up to `least` and `most`, the declared bounds. A plugin that is switched is one too: its name alone,
+    False or True. A knob with `when` is there only while the plugin of that name is on.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Range:
     choices: tuple[Value, ...] = ()
     least: float = 0
     most: float = 0
+    when: str = ""
 
     def holds(self, value: Value | None) -> bool:
         """Whether the search could propose this value."""
@@ -82,9 +86,25 @@ class Range:
         return replace(self, low=low, high=high)
 
 
-def begin(dimensions: Iterable[Dimension], start: Mapping[str, Value]) -> tuple[Range, ...]:
-    """The ranges that a search begins with, around where it starts. A start of 0 has the whole declared range."""
-    return tuple(_begin(dimension, start[dimension.name]) for dimension in dimensions)
+def begin(
+    dimensions: Iterable[Dimension], start: Mapping[str, Value], toggles: Mapping[str, bool] = NONE
+) -> tuple[Range, ...]:
+    """The ranges that a search begins with, around where it starts. A start of 0 has the whole declared range.
+
+    `toggles` are plugins to be switched, and whether they are on at the start; they come first.
+    """
+    switches = [Range(name, "choice", on, choices=(False, True)) for name, on in toggles.items()]
+    knobs = [_begin(dimension, start[dimension.name]) for dimension in dimensions]
+    owners = [one.name.partition(".")[0] for one in knobs]
+    return (
+        *switches,
+        *(replace(one, when=owner if owner in toggles else "") for one, owner in zip(knobs, owners, strict=True)),
+    )
+
+
+def active(ranges: Iterable[Range], values: Mapping[str, Value]) -> dict[str, Value]:
+    """Those of the values that count: without the knobs of plugins that are switched off."""
+    return {one.name: values[one.name] for one in ranges if not one.when or values[one.when]}
 
 
 def _begin(dimension: Dimension, start: Value) -> Range:
@@ -106,11 +126,13 @@ def widen(ranges: Sequence[Range], bests: Iterable[Mapping[str, Value]]) -> tupl
     """The ranges after these settings were, one after the other, the best known. They never get narrower."""
     found = tuple(ranges)
     for best in bests:
-        found = tuple(one.widened(best[one.name]) for one in found)
+        found = tuple(one.widened(best[one.name]) if one.name in best else one for one in found)
     return found
 
 
-def only(dimensions: Sequence[Dimension], names: Sequence[str]) -> tuple[Dimension, ...]:
+def only(
+    dimensions: Sequence[Dimension], names: Sequence[str], toggles: Mapping[str, bool] = NONE
+) -> tuple[Dimension, ...]:
     """The dimensions of these knobs, written KNOB (of core) or PLUGIN.KNOB; all of them if none is named.
 
     Raises `UsageError` for a name that is no tunable knob of this arm, and where nothing is left to tune.
@@ -120,7 +142,7 @@ def only(dimensions: Sequence[Dimension], names: Sequence[str]) -> tuple[Dimensi
     for name in sorted(wanted - set(known)):
         raise UsageError(f"{name} is no knob that can be tuned here", hint=f"Known: {', '.join(known)}.")
     found = tuple(one for one in dimensions if one.name in wanted or not wanted)
-    if not found:
+    if not found and not toggles:
         raise UsageError("this arm has no knob that could be tuned", hint="Switch plugins on, see `tobs plugins list`.")
     return found
 
@@ -132,4 +154,4 @@ def fingerprint(ranges: Iterable[Range]) -> str:
 
 def _declared(ranges: Iterable[Range]) -> Iterator[list[object]]:
     for one in ranges:
-        yield [one.name, one.kind, one.low, one.high, one.log, list(one.choices), one.least, one.most]
+        yield [one.name, one.kind, one.low, one.high, one.log, list(one.choices), one.least, one.most, one.when]

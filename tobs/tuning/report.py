@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tobs.experiment.compare import REFUSED, medians
-from tobs.experiment.report import as_json as experiment_as_json
-from tobs.experiment.report import human
+from tobs.experiment.compare import REFUSED
+from tobs.experiment.report import together
 from tobs.tuning.definition import OTHER_SIZE
-from tobs.tuning.journal import CUT, FAILED
-from tobs.tuning.search import DRIFT
+from tobs.tuning.journal import CUT, FAILED, UNFIT
+from tobs.tuning.search import DRIFT, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from tobs.experiment.compare import Comparison
-    from tobs.experiment.report import Outcome
     from tobs.knobs import Value
     from tobs.tuning.definition import Definition
+    from tobs.tuning.proof import Proof
     from tobs.tuning.search import Found
 
 
@@ -36,9 +35,9 @@ class Tuning:
     folder: Path
     found: Found
     values: Mapping[str, Value]
-    first: Outcome | None = None
+    first: Proof | None = None
     gain: Comparison | None = None
-    last: Outcome | None = None
+    last: Proof | None = None
     back: tuple[str, ...] = ()
 
     @property
@@ -49,12 +48,12 @@ class Tuning:
     @property
     def sound(self) -> bool:
         """Whether every run that was not cut short ended well and left the truth."""
-        outcomes = [one for one in (self.first, self.last) if one is not None]
-        return not self.found.count(FAILED) and all(one.sound for one in outcomes)
+        proofs = [one for one in (self.first, self.last) if one is not None]
+        return not self.found.count(FAILED) and all(one.sound for one in proofs)
 
     @property
-    def measured(self) -> Outcome | None:
-        """The experiment that the gain comes from."""
+    def measured(self) -> Proof | None:
+        """The confirmation that the gain comes from."""
         return self.last or self.first
 
     def verdict(self) -> str:
@@ -64,18 +63,19 @@ class Tuning:
             one = self.gain
             blocks = self.gain.estimate.n
             size = f"on {blocks} seeds the search had not seen, at {OTHER_SIZE:g} times its size"
-            return f"{metric} x{one.ratio:.3f} of the start [{one.low:.3f} to {one.high:.3f}], {size}"
+            scenarios = self.definition.wanted.scenarios
+            over = f" in the {self.definition.wanted.over} of {len(scenarios)} scenarios" if len(scenarios) > 1 else ""
+            return f"{metric} x{one.ratio:.3f} of the start [{one.low:.3f} to {one.high:.3f}]{over}, {size}"
         if self.first is None:
             return f"nothing better was found: no trial within the limits had a better {metric} than the start"
         words = "; ".join(f"finalist {place}: {text}" for place, text in enumerate(self._words(), 1))
         return f"nothing better was found: what looked better was not confirmed ({words})"
 
     def _words(self) -> list[str]:
-        (compared,) = self.first.comparisons().values() if self.first is not None else ((),)
-        return [self._word(one) for one in compared]
+        return [] if self.first is None else [self._word(self.first, one) for one in self.first.comparisons()]
 
-    def _word(self, one: Comparison) -> str:
-        broken = self.definition.wanted.limits.broken(medians(self.first.runs, one.arm)) if self.first else []
+    def _word(self, proof: Proof, one: Comparison) -> str:
+        broken = proof.broken(self.definition.wanted.limits, one.arm)
         return f"beyond its limits, {'; '.join(broken)}" if broken and one.verdict != REFUSED else one.words
 
     def warnings(self) -> list[str]:
@@ -98,7 +98,10 @@ def as_json(tuning: Tuning) -> dict[str, Any]:
     wanted = definition.wanted
     return {
         "tuning": definition.id,
-        "scenario": wanted.scenario,
+        "scenario": wanted.named,
+        "scenarios": list(wanted.scenarios),
+        "over": wanted.over if len(wanted.scenarios) > 1 else None,
+        "toggles": [one.name for one in definition.ranges if "." not in one.name],
         "scale": wanted.scale,
         "metric": definition.metric.name,
         "adopted": tuning.adopted,
@@ -120,7 +123,9 @@ def as_json(tuning: Tuning) -> dict[str, Any]:
                 "kind": one.kind,
                 "outcome": one.outcome,
                 "why": one.why,
-                "value": one.measurements.get(definition.metric.name),
+                "value": one.runs[0].get(definition.metric.name) if len(one.runs) == 1 else None,
+                "by_scenario": [run.get(definition.metric.name) for run in one.runs],
+                "objective": one.objective,
                 "feasible": one.feasible,
                 "seconds": round(one.seconds, 3),
                 "values": dict(one.values),
@@ -129,10 +134,11 @@ def as_json(tuning: Tuning) -> dict[str, Any]:
         ],
         "cut": found.count(CUT),
         "failed": found.count(FAILED),
+        "unfit": found.count(UNFIT),
         "drift": found.drift,
         "limits": wanted.limits.as_json(),
-        "confirmation": experiment_as_json(tuning.first) if tuning.first else None,
-        "last_confirmation": experiment_as_json(tuning.last) if tuning.last else None,
+        "confirmation": together(tuning.first.outcomes) if tuning.first else None,
+        "last_confirmation": together(tuning.last.outcomes) if tuning.last else None,
         "seed": wanted.seed,
         "scenario_seed": definition.seed,
         "held_out_seeds": list(tuning.measured.seeds) if tuning.measured else [],
@@ -145,8 +151,12 @@ def as_json(tuning: Tuning) -> dict[str, Any]:
 
 
 def _changed(tuning: Tuning) -> dict[str, dict[str, Value]]:
-    start = tuning.definition.start
+    start = {one.name: one.start for one in tuning.definition.ranges}
     return {name: {"from": start[name], "to": value} for name, value in tuning.values.items() if value != start[name]}
+
+
+def _told(value: Value) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 def lines(tuning: Tuning) -> list[str]:
@@ -154,13 +164,11 @@ def lines(tuning: Tuning) -> list[str]:
     definition, found, metric = tuning.definition, tuning.found, tuning.definition.metric
     best = min((one for one in found.trials if one.feasible), key=lambda one: one.objective, default=None)
     text = [f"{_summary(tuning)}; stopped: {found.why}"]
-    values = [f"start {human(one.measurements.get(metric.name), metric.unit)}" for one in found.starts[:1]]
+    values = [f"start {shown(metric, one)}" for one in found.starts[:1]]
     if best is not None:
-        values.append(
-            f"best trial {human(best.measurements.get(metric.name), metric.unit)} (chosen for it, so inflated)"
-        )
+        values.append(f"best trial {shown(metric, best)} (chosen for it, so inflated)")
     text += [f"{metric.name}: {'; '.join(values)}", tuning.verdict()]
-    text += [f"  {name}: {change['from']} -> {change['to']}" for name, change in _changed(tuning).items()]
+    text += [f"  {name}: {_told(change['from'])} -> {_told(change['to'])}" for name, change in _changed(tuning).items()]
     if tuning.back:
         text.append(f"put back to the start, since that costs at most a hundredth: {', '.join(tuning.back)}")
     text += [f"warning: {warning}" for warning in tuning.warnings()]
@@ -171,8 +179,10 @@ def _summary(tuning: Tuning) -> str:
     definition, found = tuning.definition, tuning.found
     wanted = definition.wanted
     cut, failed = found.count(CUT), found.count(FAILED)
-    trials = f"{len(found.trials)} trials ({cut} cut short, {failed} failed)"
-    return f"{definition.metric.name} on {wanted.scenario} (scale {wanted.scale:g}): {trials}"
+    unfit = found.count(UNFIT)
+    trials = f"{len(found.trials) - unfit} trials ({cut} cut short, {failed} failed)"
+    trials += f", {unfit} combinations that cannot run passed over" if unfit else ""
+    return f"{definition.metric.name} on {wanted.named} (scale {wanted.scale:g}): {trials}"
 
 
 def origin(tuning: Tuning) -> list[str]:

@@ -12,22 +12,23 @@ from tobs.errors import TobsError
 from tobs.experiment.conduct import duration
 from tobs.experiment.report import human
 from tobs.knobs import Value
-from tobs.tuning.journal import CONTROL, CUT, FAILED, OK, START, WINNER, Done, bests
+from tobs.tuning.goal import WORST, Over, fold, objectives, relative
+from tobs.tuning.journal import CONTROL, CUT, FAILED, OK, START, UNFIT, WINNER, Done, bests
 from tobs.tuning.limits import Limits
 from tobs.tuning.ranges import widen
+from tobs.tuning.rounds import CUT_AT, Told, best_of, run_trial, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tobs.experiment.metrics import Metric
-    from tobs.tuning.journal import Asked, Ended, Journal
+    from tobs.tuning.journal import Asked, Journal
     from tobs.tuning.ranges import Range
+    from tobs.tuning.rounds import Run
 
 TRIALS = 30
 CONTROL_EVERY = 8
 """Trials after which the start is run again: what it took then and takes now is drift of the machine."""
-CUT_AT = 2.0
-"""A run past this many times the best one's time is stopped."""
 SPOILT = 4.0
 """A run that failed is told as this many times as bad as the best one, or as the worst one seen."""
 STALL = 20
@@ -37,29 +38,23 @@ FINALISTS = 3
 DRIFT = 0.1
 """Change of the start's own figure, as a share, that a reader has to know of."""
 
-TIMED = frozenset({"wall", "messages_per_second", "bytes_per_second", "page_latency", "time_to_all_messages"})
-"""Metrics that a run past twice the best one's time cannot be good in."""
+UNFIT_AT_MOST = 100
+"""Combinations in a row that cannot run, after which the search ends."""
 
 Values: TypeAlias = Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What came of a run: `outcome` is ok, cut (stopped for taking too long) or failed; `seconds` with the lab."""
-
-    outcome: Ended
-    why: str = ""
-    seconds: float = 0.0
-    measurements: Mapping[str, float] = field(default_factory=dict)
-
-
-Run: TypeAlias = "Callable[[Asked, float | None], Told]"
-"""Runs settings; the number is the time of a run, in seconds, after which it may be stopped."""
+def fit(_: Values) -> str:
+    """Anything can run."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is searched for, from where, and when it ends. `budget` is in seconds of trials."""
+    """What is searched for, from where, and when it ends. `budget` is in seconds of trials.
+
+    Each trial is run on so many `scenarios`. `unfit` says why settings cannot be run at all, or nothing.
+    """
 
     ranges: tuple[Range, ...]
     start: Values
@@ -69,6 +64,9 @@ class Search:
     budget: float | None = None
     stall: int = STALL
     winner: Values | None = None
+    scenarios: int = 1
+    over: Over = WORST
+    unfit: Callable[[Values], str] = fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +109,6 @@ class Found:
         return sum(one.outcome == outcome for one in self.trials)
 
 
-def objective(metric: Metric, measurements: Mapping[str, float]) -> float | None:
-    """What is minimized: the metric's logarithm, negative where more is better. None if it has none."""
-    value = measurements.get(metric.name)
-    if value is None or value <= 0:
-        return None
-    return math.log(value) if metric.direction == "down" else -math.log(value)
-
-
 def search(wanted: Search, journal: Journal, run: Run, say: Callable[[str], None]) -> Found:
     """Run what is left of a search.
 
@@ -130,7 +120,8 @@ def search(wanted: Search, journal: Journal, run: Run, say: Callable[[str], None
         _line_up(wanted, journal, done)
         ranges = widen(wanted.ranges, [one.values for one in bests(done)])
         asked = journal.ask(ranges)
-        told = run(asked, _cut(wanted, asked, done))
+        unfit = wanted.unfit(asked.values)
+        told = Told(UNFIT, unfit) if unfit else run_trial(wanted, asked, done, run)
         this = _judged(wanted, asked, told, done)
         if this is None:
             journal.give_up(asked.number)
@@ -150,35 +141,29 @@ def _line_up(wanted: Search, journal: Journal, done: Sequence[Done]) -> None:
         journal.enqueue(wanted.start, START)
     if done and wanted.winner is not None and WINNER not in kinds:
         journal.enqueue(wanted.winner, WINNER)
-    since = [one.kind for one in done]
+    since = [one.kind for one in done if one.outcome != UNFIT]
     last = max((place for place, kind in enumerate(since) if kind in {START, CONTROL}), default=None)
     waiting = kinds.count(CONTROL) > since.count(CONTROL)
     if last is not None and len(since) - 1 - last >= CONTROL_EVERY and not waiting:
         journal.enqueue(wanted.start, CONTROL)
 
 
-def _best(done: Sequence[Done]) -> Done | None:
-    """The best run that counts; within the limits, if any is."""
-    ended = [one for one in done if one.outcome == OK]
-    return min(ended, key=lambda one: (not one.feasible, one.objective), default=None)
-
-
-def _cut(wanted: Search, asked: Asked, done: Sequence[Done]) -> float | None:
-    """When a run may be stopped. A control has the start's own time, however much better the best has become."""
-    known = [one for one in done if one.kind == START] if asked.kind in {START, CONTROL} else done
-    best = _best(known)
-    if best is None or wanted.metric.name not in TIMED:
-        return None
-    return CUT_AT * best.measurements["wall"] if "wall" in best.measurements else None
+def _value(wanted: Search, told: Told, done: Sequence[Done]) -> float | None:
+    """The objective of a trial that ended well; None if there is none to be had."""
+    if wanted.scenarios == 1:
+        alone = objectives(wanted.metric, told.runs)
+        return alone[0] if alone else None
+    ratios = relative(wanted.metric, told.runs, start_of(done))
+    return fold(wanted.over, ratios) if ratios else None
 
 
 def _judged(wanted: Search, asked: Asked, told: Told, done: Sequence[Done]) -> Done | None:
-    """A run with its objective, or None if there is nothing to compare it with."""
-    value = objective(wanted.metric, told.measurements) if told.outcome == OK else None
+    """A trial with its objective, or None if there is nothing to compare it with."""
+    value = _value(wanted, told, done) if told.outcome == OK else None
     outcome, why = told.outcome, told.why
     if outcome == OK and value is None:
         outcome, why = FAILED, f"it has no {wanted.metric.name}"
-    best = _best(done)
+    best = best_of(done)
     if value is None:
         if best is None:
             return None
@@ -186,16 +171,28 @@ def _judged(wanted: Search, asked: Asked, told: Told, done: Sequence[Done]) -> D
             value = best.objective + math.log(CUT_AT)
         else:
             value = max(best.objective + math.log(SPOILT), *(one.objective for one in done))
-    excesses = wanted.limits.excesses(told.measurements, failed=outcome == FAILED)
-    return Done(asked.number, asked.kind, asked.values, outcome, value, excesses, why, told.seconds, told.measurements)
+    return Done(
+        number=asked.number,
+        kind=asked.kind,
+        values=asked.values,
+        outcome=outcome,
+        objective=value,
+        excesses=wanted.limits.most(told.runs, failed=outcome in {FAILED, UNFIT}),
+        why=why,
+        seconds=told.seconds,
+        measurements=told.measurements,
+        parts=told.parts,
+    )
 
 
 def _why_end(wanted: Search, done: Sequence[Done]) -> str | None:
-    tried = [one for one in done if one.kind != CONTROL]
+    tried = tries(done)
     if len(tried) >= wanted.trials:
         return f"all {wanted.trials} trials are done"
     if wanted.budget is not None and tried and _spent(done) >= wanted.budget:
         return f"the budget of {duration(wanted.budget)} is spent"
+    if len(done) >= UNFIT_AT_MOST and all(one.outcome == UNFIT for one in done[-UNFIT_AT_MOST:]):
+        return f"the last {UNFIT_AT_MOST} combinations cannot be run: {done[-1].why}"
     best, since = math.inf, 0
     for one in tried:
         since += 1
@@ -204,26 +201,40 @@ def _why_end(wanted: Search, done: Sequence[Done]) -> str | None:
     return f"{since} trials in a row gained less than {GAIN:.0%}" if since >= wanted.stall else None
 
 
+def tries(done: Sequence[Done]) -> list[Done]:
+    """The trials that count as such: neither controls nor combinations that cannot be run."""
+    return [one for one in done if one.kind != CONTROL and one.outcome != UNFIT]
+
+
 def _spent(done: Sequence[Done]) -> float:
     return sum(one.seconds for one in done)
 
 
 def _line(wanted: Search, this: Done, done: Sequence[Done]) -> str:
     """How far it is, what the trial gave, and how much is left."""
-    tried = sum(one.kind != CONTROL for one in done)
+    tried = len(tries(done))
+    if this.outcome == UNFIT:
+        return f"passed over: {this.why}"
     metric = wanted.metric
     what = "control" if this.kind == CONTROL else f"trial {tried} of {wanted.trials}"
     what += {START: " (the start)", WINNER: " (the last winner)"}.get(this.kind, "")
     if this.outcome == OK:
-        came = f"{metric.name} {human(this.measurements.get(metric.name), metric.unit)}"
-        broken = wanted.limits.broken(this.measurements)
+        came = f"{metric.name} {shown(wanted.metric, this)}"
+        broken = wanted.limits.broken(*this.runs)
         came += f", beyond its limits: {'; '.join(broken)}" if broken else ""
     else:
         came = f"stopped: {this.why}" if this.outcome == CUT else f"failed: {this.why}"
-    best, start = _best(done), next((one for one in done if one.kind == START), None)
-    if best is not None and start is not None and start.outcome == OK:
+    best, start = best_of(done), start_of(done)
+    if best is not None and start is not None:
         came += f"; best x{math.exp(start.objective - best.objective):.3f} of the start"
-    left = (wanted.trials - tried) * (1 + 1 / CONTROL_EVERY) * fmean(one.seconds for one in done)
+    left = (
+        (wanted.trials - tried) * (1 + 1 / CONTROL_EVERY) * fmean(one.seconds for one in done if one.outcome != UNFIT)
+    )
     if wanted.budget is not None:
         left = min(left, max(0.0, wanted.budget - _spent(done)))
     return f"{what}: {came}; at most about {duration(left)} of trials left"
+
+
+def shown(metric: Metric, one: Done) -> str:
+    """What a trial measured, for people: of several scenarios each figure."""
+    return ", ".join(human(run.get(metric.name), metric.unit) for run in one.runs)

@@ -11,7 +11,6 @@ from tobs.host import settings
 from tobs.host.arm import CORE_OWNER
 from tobs.host.plugins import discover
 from tobs.host.resolve import resolve
-from tobs.tuning.definition import differing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,9 +28,9 @@ def render(definition: Definition, values: Mapping[str, Value], origin: Iterable
     lines = [
         f"# {line}" for told in origin for line in wrap(told, WIDTH, break_long_words=False, break_on_hyphens=False)
     ]
-    on = " ".join(["baseline", *(f"+{name}" for name in definition.plan.plugins)])
+    on = " ".join(["baseline", *(f"+{name}" for name in definition.on(values))])
     lines += ["", f"arm = {json.dumps(on)}"]
-    for owner, own in differing(definition.plan, values).items():
+    for owner, own in definition.differing(values).items():
         lines += ["", "[core]" if owner == CORE_OWNER else f"[plugins.{owner}]"]
         for name, (knob, value) in own.items():
             lines.append(f"{name} = {json.dumps(value)}  # default {json.dumps(knob.default)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tobs.experiment.launch import PATIENCE, Trial
 from tobs.experiment.trial import STOPPED
 from tobs.tuning.journal import CUT, FAILED, OK
-from tobs.tuning.search import Told
+from tobs.tuning.rounds import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,23 +22,27 @@ FOLDER = "trials"
 
 
 class Exports:
-    """Runs what a search asks for. The lab is asked for the truth once: all runs have the same seed."""
+    """Runs what a search asks for. The lab is asked for the truth once a scenario: all runs have the same seed."""
 
     def __init__(self, definition: Definition, folder: Path, launch: Launch, done: Iterable[Done]) -> None:
-        """`folder` is the tuning's; `done` are runs of earlier, which tell what a run costs beside its own time."""
+        """`folder` is the tuning's; `done` are trials of earlier, which tell what a run costs beside its own time."""
         self._definition = definition
         self._folder = folder
         self._launch = launch
-        self._truth: Truth | None = None
-        self._beside = max((_beside(one.seconds, one.measurements.get("wall")) for one in done), default=None)
+        self._truths: dict[int, Truth] = {}
+        scenarios = len(definition.chats)
+        self._beside = max(
+            (_beside(one.seconds, one.measurements.get("wall")) / scenarios for one in done if one.outcome == OK),
+            default=None,
+        )
 
     def __call__(self, asked: Asked, cut: float | None) -> Told:
-        """See `tobs.tuning.search.Run`."""
+        """See `tobs.tuning.rounds.Run`."""
         patience = PATIENCE if cut is None or self._beside is None else min(PATIENCE, cut + self._beside)
         began = time.perf_counter()
-        result = self._launch(self._trial(asked, patience), self._truth)
+        result = self._launch(self._trial(asked, patience), self._truths.get(asked.part))
         seconds = time.perf_counter() - began
-        self._truth = result.truth
+        self._truths[asked.part] = result.truth
         ended = _ended(result, seconds, patience)
         if ended == OK:
             self._beside = max(self._beside or 0.0, _beside(seconds, result.measurements.get("wall")))
@@ -48,7 +52,7 @@ class Exports:
     def _trial(self, asked: Asked, patience: float) -> Trial:
         definition = self._definition
         plan = definition.resolve(asked.values)
-        name = f"t{asked.number:03}"
+        name = f"t{asked.number:03}" + (f"-s{asked.part + 1}" if len(definition.chats) > 1 else "")
         labels: dict[str, str | int] = {
             "tobs.experiment": definition.id,
             "tobs.run": name,
@@ -60,14 +64,15 @@ class Exports:
         }
         return Trial(
             folder=self._folder / FOLDER / name,
-            scenario=definition.wanted.scenario,
+            scenario=definition.wanted.scenarios[asked.part],
             scale=definition.wanted.scale,
             seed=definition.seed,
-            chat=definition.chat,
+            chat=definition.chats[asked.part],
             arm=plan.frozen,
             plan_hash=plan.hash,
             labels=labels,
             patience=patience,
+            metrics=(definition.metric.name,),
         )
 
 

@@ -14,7 +14,7 @@ from tobs.host import folders
 from tobs.tuning.confirm import BACK_BLOCKS, better, cheapest_first, compare_settings, gain, put_back
 from tobs.tuning.definition import OTHER_SIZE
 from tobs.tuning.journal import Journal, tpe
-from tobs.tuning.ranges import fingerprint
+from tobs.tuning.ranges import active, fingerprint
 from tobs.tuning.report import Tuning, origin
 from tobs.tuning.search import Found, Search, search
 from tobs.tuning.settings_file import write
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from tobs.experiment.conduct import Say
     from tobs.experiment.launch import Launch
-    from tobs.experiment.report import Outcome
     from tobs.knobs import Value
     from tobs.tuning.definition import Definition
     from tobs.tuning.journal import Done, Sampling
+    from tobs.tuning.proof import Proof
 
 NOTE, STUDY, BEST = "tuning.json", "study.journal", "best.toml"
 """Files in a tuning's folder: whose it is, Optuna's journal, and the result."""
@@ -88,11 +88,14 @@ def _search(definition: Definition, folder: Path, journal: Journal, say: Say, la
         budget=wanted.budget,
         stall=wanted.stall,
         winner=None if wanted.file else _last_winner(definition),
+        scenarios=len(wanted.scenarios),
+        over=wanted.over,
+        unfit=definition.unfit,
     )
     done = journal.done()
     if done:
         say(f"going on after {len(done)} trials in {folder}")
-    say(f"{len(definition.ranges)} knobs of {definition.arm(definition.start)}, on {wanted.scenario}")
+    say(f"{len(definition.ranges)} knobs of {definition.arm(definition.start)}, on {wanted.named}")
     found = search(asked, journal, Exports(definition, folder, launch, done), say)
     say(f"the search ended: {found.why}")
     return found
@@ -107,10 +110,10 @@ def _confirmed(
     if not finalists:
         return Tuning(definition, folder, found, start)
 
-    def against(settings: list[Mapping[str, Value]], phase: str, blocks: int) -> Outcome:
+    def against(settings: list[Mapping[str, Value]], phase: str, blocks: int) -> Proof:
         return compare_settings(definition, settings, phase, blocks, folder, say, launch)
 
-    runs = (len(finalists) + 1) * (blocks + 1)
+    runs = (len(finalists) + 1) * (blocks + 1) * len(definition.chats)
     took = (blocks + 1) * sum(_larger(one) for one in [found.starts[0], *found.finalists])
     say(f"confirming the best {len(finalists)}: {runs} runs, about {duration(took)}; then knobs are put back")
     first = against([start, *finalists], "confirm", blocks)
@@ -120,18 +123,20 @@ def _confirmed(
     winner = finalists[chosen.arm - 1]
 
     def measured(current: dict[str, Value], simpler: dict[str, Value]) -> float | None:
-        back = [name for name in current if current[name] != simpler[name]]
+        if definition.unfit(simpler):
+            return None
+        back = changed(current, simpler)
         say(f"putting back {', '.join(back)}")
         return gain(against([current, simpler], "put back", min(blocks, BACK_BLOCKS)))
 
     order = cheapest_first(definition, winner, journal.importances())
-    simple = put_back(winner, start, order, measured)
+    simple = put_back(winner, definition.ranges, order, measured)
     if simple != winner:
         say("confirming what is left")
         last = against([start, simple], "confirm the simpler", blocks)
         again = better(last, definition.wanted.limits)
         if again is not None:
-            return Tuning(definition, folder, found, simple, first, again, last, _names(winner, simple))
+            return Tuning(definition, folder, found, simple, first, again, last, changed(winner, simple))
     return Tuning(definition, folder, found, winner, first, chosen)
 
 
@@ -140,8 +145,9 @@ def _larger(one: Done) -> float:
     return one.seconds + (OTHER_SIZE - 1) * one.measurements.get("wall", one.seconds)
 
 
-def _names(winner: Mapping[str, Value], simple: Mapping[str, Value]) -> tuple[str, ...]:
-    return tuple(name for name in winner if winner[name] != simple[name])
+def changed(one: Mapping[str, Value], other: Mapping[str, Value]) -> tuple[str, ...]:
+    """The knobs and plugins in which settings differ; of a plugin that is off in one of them the plugin alone."""
+    return tuple(name for name in one if name in other and one[name] != other[name])
 
 
 def _place(definition: Definition) -> Path:
@@ -151,10 +157,11 @@ def _place(definition: Definition) -> Path:
 
 def _last_winner(definition: Definition) -> dict[str, Value] | None:
     """What won in this space before, on whatever scenario; None if nothing did, or the space cannot hold it."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
         kept = json.loads(_place(definition).read_text(encoding="utf-8"))
-        if all(one.holds(kept.get(one.name)) for one in definition.ranges) and kept != dict(definition.start):
-            return {one.name: kept[one.name] for one in definition.ranges}
+        held = active(definition.ranges, kept)
+        if all(one.holds(held[one.name]) for one in definition.ranges if one.name in held) and held != definition.start:
+            return held
     return None
 
 
