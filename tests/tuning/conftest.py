@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tobs.experiment import store
+from tobs.experiment import store, surroundings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,3 +34,10 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
         return db
 
     monkeypatch.setattr(store, "_open", open_unsynced)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured here is no code, and nothing that a loss of power could harm."""
+    monkeypatch.setattr(surroundings, "fingerprint", lambda _=(): "code")
+    monkeypatch.setattr(os, "fsync", lambda _: None)

@@ -120,6 +120,9 @@ def test_the_limits_are_kept(tmp_path: Path) -> None:
         ({"flood_seconds": 3.0}, Limits(flood_seconds=0), ["flood waits 3 s > 0 s"]),
         ({"flood_seconds": 3.0}, Limits(flood_seconds=3), []),
         ({"flood_seconds": 3.0}, Limits(), []),
+        ({"floods": 3, "requests": 500}, Limits(floods_per_1000=5), ["6 floods in 1,000 requests > 5"]),
+        ({"floods": 3, "requests": 500}, Limits(floods_per_1000=6), []),
+        ({"floods": 1, "requests": 500}, Limits(floods_per_1000=0), ["2 floods in 1,000 requests > 0"]),
         ({"errors": 6, "requests": 100}, Limits(), ["more than 5% of the requests are lost"]),
         ({"errors": 5, "requests": 100}, Limits(), []),
         ({"peak_rss": 80e6}, Limits(memory=70e6), ["memory 80 MB > 70 MB"]),
@@ -142,6 +145,14 @@ def test_it_stops_when_the_budget_is_spent(tmp_path: Path) -> None:
     assert found.why == "the budget of 60 s is spent"
     took = [one.seconds for one in found.trials]
     assert sum(took[:-1]) < 60 <= sum(took)
+
+
+@pytest.mark.parametrize(("trials", "budget", "why"), [(4, 1000.0, "all 4 trials"), (400, 60.0, "the budget of 60 s")])
+def test_whatever_comes_first_ends_it(tmp_path: Path, trials: int, budget: float, why: str) -> None:
+    found = searched(tmp_path, wanted(trials=trials, budget=budget, stall=400), Runs())
+    assert found.why.startswith(why)
+    assert len(found.trials) <= trials
+    assert sum(one.seconds for one in found.trials[:-1]) < budget
 
 
 def test_more_is_better_where_the_metric_says_so(tmp_path: Path) -> None:

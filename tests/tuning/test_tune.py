@@ -3,83 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
-import os
-import random
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.tuning.simulated import KNOBS, ROOT, TINY, Simulated, defined, tuned
 from tobs.errors import TobsError, UsageError
-from tobs.experiment import surroundings
-from tobs.experiment.launch import Result, Trial, Truth
 from tobs.host import settings
-from tobs.host.arm import parse_arm
 from tobs.host.plugins import discover
 from tobs.host.resolve import resolve
-from tobs.tuning.definition import OTHER_SIZE, Definition, Wanted, define
+from tobs.tuning.definition import OTHER_SIZE
 from tobs.tuning.journal import FAILED, WINNER
 from tobs.tuning.limits import Limits
-from tobs.tuning.report import Tuning, as_json, lines
-from tobs.tuning.tune import BEST, tune
+from tobs.tuning.report import as_json, lines
+from tobs.tuning.tune import BEST
 
 if TYPE_CHECKING:
+    from tobs.experiment.launch import Result, Trial, Truth
     from tobs.host.resolve import Plan
 
-ROOT = Path(__file__).parents[2]
-TINY = str(ROOT / "tests" / "experiment" / "scenarios" / "tiny.toml")
-ARM = "baseline +async_pipeline"
-KNOBS = ("connections", "in_flight", "async_pipeline.depth", "async_pipeline.page_queue")
-NOISE = 0.003
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is measured here is no code, and nothing that a loss of power could harm."""
-    monkeypatch.setattr(surroundings, "fingerprint", lambda _=(): "code")
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@dataclass
-class Simulated:
-    """A `launch` whose runs depend on two knobs: more connections help, and a depth of 16 is best.
-
-    With `effect` 0 nothing matters. Arms with `spoilt` connections or more leave another archive than the truth.
-    """
-
-    effect: float = 1.0
-    spoilt: int | None = None
-    memory: float = 1e6
-    trials: list[Trial] = field(default_factory=list)
-
-    def __call__(self, trial: Trial, truth: Truth | None = None) -> Result:
-        self.trials.append(trial)
-        knobs: dict[str, Any] = {f"{one.owner}.{one.knob}": one.value for one in parse_arm(trial.arm).settings}
-        connections, depth = int(knobs["core.connections"]), int(knobs["async_pipeline.depth"])
-        log = 0.15 * abs(math.log2(16 / connections)) + 0.1 * abs(math.log2((depth or 1) / 16))
-        noise = random.Random(f"{trial.seed}/{trial.folder.name}/{trial.arm}").gauss(0, NOISE)
-        wall = 10 * trial.scale * math.exp(self.effect * log + noise)
-        spoilt = self.spoilt is not None and connections >= self.spoilt
-        truth = truth or Truth(-1, f"truth of {trial.seed}")
-        return Result(
-            invalid="its archive differs from the lab's truth" if spoilt else "",
-            digest="another" if spoilt else truth.digest,
-            truth=truth,
-            measurements={"wall": wall, "peak_rss": self.memory * connections, "requests": 50.0, "errors": 0.0},
-            facts={"exit": 0, "plan_hash": trial.plan_hash},
-        )
-
-
-def defined(**more: Any) -> Definition:
-    """A tuning of four knobs on the tiny scenario."""
-    return define(Wanted(**{"scenario": TINY, "arm": ARM, "knobs": KNOBS, "trials": 20, **more}))
-
-
-def tuned(folder: Path, definition: Definition, launch: Simulated) -> Tuning:
-    return tune(definition, folder, lambda _: None, launch)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def plan_of(file: Path) -> Plan:
