@@ -1,4 +1,4 @@
-"""Defaults < settings file < environment < --arm < --with, --without and --set."""
+"""Defaults < settings file < environment < --profile < --arm < --with, --without and --set."""
 
 # ruff: noqa: FBT003 - a knob may be a switch
 
@@ -25,9 +25,22 @@ PLUGINS = by_name(
 )
 
 
-def planned(tmp_path: Path, toml: str = "", environment: dict[str, str] | None = None, **command: Any) -> Plan:
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profiles of these tests lie in their own folder."""
+    monkeypatch.setenv("TOBS_CONFIG_DIR", str(tmp_path / "config"))
+
+
+def planned(
+    tmp_path: Path, toml: str = "", environment: dict[str, str] | None = None, held: str = "", **command: Any
+) -> Plan:
+    """The plan of a settings file, an environment, the text of the profile `home`, and a command line."""
     file = tmp_path / "config.toml"
     file.write_text(toml, encoding="utf-8")
+    if held:
+        (tmp_path / "config" / "profiles").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "config" / "profiles" / "home.toml").write_text(held, encoding="utf-8")
+        command["profile"] = "home"
     return resolve(PLUGINS, load(file, environment=environment or {}, check=False, **command).wanted)
 
 
@@ -48,8 +61,9 @@ LAYERS: list[tuple[str, dict[str, Any]]] = [
             }
         },
     ),
-    ("--arm", {"arm": "default tea.cups=6 connections=6"}),
-    ("--set", {"sets": ["tea.cups=7", "connections=7"]}),
+    ("profile home", {"held": 'arm = "default"\n[plugins.tea]\ncups = 6\n[core]\nconnections = 6\n'}),
+    ("--arm", {"arm": "default tea.cups=7 connections=7"}),
+    ("--set", {"sets": ["tea.cups=8", "connections=8"]}),
 ]
 
 
@@ -85,6 +99,24 @@ def test_a_later_arm_replaces_the_whole_choice_and_the_earlier_arm_s_settings(tm
     plan = planned(tmp_path, file, {"TOBS_ARM": "all -tea milk.warm=true"}, arm="baseline +tea")
     assert plan.plugins == ("tea",)
     assert plan.knobs["tea"]["cups"].value == 1
+
+
+def test_a_profile_replaces_the_choice_of_plugins_of_file_and_environment(tmp_path: Path) -> None:
+    held = 'arm = "baseline +tea"\n[plugins.tea]\ncups = 4\n'
+    plan = planned(tmp_path, '[plugins]\non = ["salt"]\n', {"TOBS_ARM": "all tea.cups=9"}, held=held)
+    assert plan.plugins == ("tea",)
+    assert (plan.knobs["tea"]["cups"].value, plan.knobs["tea"]["cups"].origin) == (4, "profile home")
+    assert plan.origins["tea"] == "profile home: arm +tea"
+    assert planned(tmp_path, held=held, off=["tea"]).plugins == ()
+    assert planned(tmp_path, held=held, arm="baseline").problems == (), "its values wait while their plugin is off"
+
+
+def test_what_a_profile_does_not_say_is_left_to_the_places_before_it(tmp_path: Path) -> None:
+    held = 'arm = "baseline +tea"\n[core]\nin_flight = 3\n'
+    core = planned(tmp_path, "[core]\ndeadline = 7\nin_flight = 9\n", {"TOBS_CORE__RETRIES": "2"}, held=held).knobs[
+        "core"
+    ]
+    assert (core["deadline"].value, core["retries"].value, core["in_flight"].value) == (7, 2, 3)
 
 
 def test_with_and_without_change_whatever_arm_there_is(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_every_point_of_the_space_that_core_is_given_is_a_plan_without_problems(
 def test_the_schema_knows_every_setting() -> None:
     made = schema(by_name(TEA))
     properties = made["properties"]
-    assert set(properties) == {"api_id", "api_hash", "account", "arm", "core", "plugins"}
+    assert set(properties) == {"api_id", "api_hash", "account", "arm", "core", "plugins", "profile"}
     assert list(properties["core"]["properties"]) == [knob.name for knob in CORE]
     tea = properties["plugins"]["properties"]["tea"]["properties"]
     assert tea["cups"] == {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tobs.cli.outcome import INCOMPLETE, answer, human_bytes
-from tobs.cli.shared_options import AccountName, ArmText, AsJson, Config, Off, On, Server, Sets, Verbose
+from tobs.cli.shared_options import AccountName, ArmText, AsJson, Config, Off, On, Profile, Server, Sets, Verbose
 from tobs.cli.way_in import find_account, log_to_stderr
 from tobs.errors import UsageError
 
@@ -75,6 +75,7 @@ def export(
     account: AccountName = None,
     server: Server = None,
     config: Config = None,
+    profile: Profile = None,
     arm: ArmText = None,
     on: On = None,
     off: Off = None,
@@ -103,7 +104,7 @@ def export(
 
     log_to_stderr(verbose=verbose)
     given = [*(sets or ()), *([] if transform is None else [f"transforms={transform}"])]
-    settings = settings_room.load(config, given, arm=arm, on=on or (), off=off or (), check=False)
+    settings = settings_room.load(config, given, arm=arm, on=on or (), off=off or (), profile=profile, check=False)
     plan = plan_of(settings).require()
     if media_only and (rescan or not media):
         raise UsageError(

@@ -10,7 +10,22 @@ import typer
 from typer.core import TyperCommand
 
 from tobs import __version__
-from tobs.cli import ab, ablate, accounts, demo, export, lab, plan, plugins, priorities, read, report, runs, tune
+from tobs.cli import (
+    ab,
+    ablate,
+    accounts,
+    demo,
+    export,
+    lab,
+    plan,
+    plugins,
+    priorities,
+    profiles,
+    read,
+    report,
+    runs,
+    tune,
+)
 from tobs.cli.outcome import answer, fail_softly
 
 REFUSAL: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -77,6 +92,7 @@ app.command("report")(fail_softly(report.report))
 app.command("runs")(fail_softly(runs.runs))
 app.command("tune")(fail_softly(tune.tune))
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(profiles.app, name="profiles")
 app.add_typer(lab.app, name="lab")
 
 

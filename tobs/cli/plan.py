@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tobs.cli.outcome import answer
-from tobs.cli.shared_options import ArmText, AsJson, Config, Off, On, Sets
+from tobs.cli.shared_options import ArmText, AsJson, Config, Off, On, Profile, Sets
 from tobs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,18 +24,21 @@ def plan(
     off: Off = None,
     sets: Sets = None,
     config: Config = None,
+    profile: Profile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what an export would run: plugins, every knob's value and where it comes from.
 
-    Defaults, then the settings file, then the environment, then --arm, then --with, --without and --set: the last
-    one wins. Exit code 2 if something is wrong; then it says everything that is.
+    Defaults, then the settings file, then the environment, then --profile, then --arm, then --with, --without and
+    --set: the last one wins. Exit code 2 if something is wrong; then it says everything that is.
 
     Example: tobs plan --arm baseline --set connections=8
     """
     from tobs.host import settings as settings_room
 
-    made = plan_of(settings_room.load(config, sets or (), arm=arm, on=on or (), off=off or (), check=False))
+    made = plan_of(
+        settings_room.load(config, sets or (), arm=arm, on=on or (), off=off or (), profile=profile, check=False)
+    )
     if as_json:
         answer(**made.as_json(), frozen=made.frozen)
     else:

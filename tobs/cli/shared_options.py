@@ -23,6 +23,10 @@ AccountName = Annotated[
     typer.Option("--account", "-a", metavar="NAME", help="Which of your accounts; see `tobs accounts`."),
 ]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in TOML; also TOBS_CONFIG.")]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="Settings that `tobs tune --save` made; see `tobs profiles`."),
+]
 ArmText = Annotated[
     str | None,
     typer.Option(

@@ -1,5 +1,7 @@
 """Settings: defaults, then the settings file, then the environment, then the command line; the last one wins.
 
+On the command line a profile comes first: what it holds was measured together, and the name was given for this run.
+
 An arm that a later layer names takes the place of an earlier layer's whole choice of plugins; within a layer the
 arm's own settings come after those of tables and variables, and `--set` comes last of all.
 """
@@ -18,7 +20,7 @@ from tobs.archive.transform.recipes import ALL, BY_NAME
 from tobs.engine.graph import MEGABYTE, CoreSettings
 from tobs.engine.pool import PoolLimits
 from tobs.errors import UsageError
-from tobs.host import folders
+from tobs.host import folders, profiles
 from tobs.host.arm import CORE_OWNER, Arm, Setting, Toggle, parse_arm, parse_setting
 from tobs.knobs import Knob, Value
 
@@ -85,13 +87,14 @@ CORE = (
     Knob("transform_seconds", 60, "Time that one file may take.", low=1, high=3600, unit="s", tune=False),
 )
 _PLAIN = ("api_id", "api_hash", "account")
-_TABLES = (*_PLAIN, "arm", "core", "plugins")
-_KNOWN = "Known: api_id, api_hash, account, arm, [core], [plugins], [plugins.NAME]."
+_CHOICE = ("arm", "core", "plugins", profiles.ORIGIN)
+_TABLES = (*_PLAIN, *_CHOICE)
+_KNOWN = "Known: api_id, api_hash, account, arm, [core], [plugins], [plugins.NAME], [profile]."
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A knob's value and where it came from: default, the file's path, a variable, --arm or --set."""
+    """A knob's value and where it came from: default, the file's path, a variable, a profile, --arm or --set."""
 
     value: Value
     origin: str
@@ -138,9 +141,12 @@ def load(
     arm: str | None = None,
     on: Iterable[str] = (),
     off: Iterable[str] = (),
+    profile: str | None = None,
     check: bool = True,
 ) -> Settings:
     """Read all layers. `sets` are KNOB=VALUE or PLUGIN.KNOB=VALUE, `on` and `off` name plugins.
+
+    `profile` names one of `tobs.host.profiles`.
 
     Raises `UsageError` naming where a wrong setting stands. Wrong values of core knobs are left to `resolve` with
     `check=False`, as those of plugins always are: it reports them together.
@@ -151,7 +157,13 @@ def load(
     for name in table:
         if name not in _TABLES:
             raise UsageError(f"{where}: {name!r} is no setting", hint=_KNOWN)
-    wanted = _joined([_of_file(table, where), _of_environment(environment), _of_command(arm, on, off, sets)])
+    if not isinstance(table.get(profiles.ORIGIN, {}), dict):
+        hint = "To use a profile, name it on the command line: --profile NAME."
+        raise UsageError(f"{where}: [profile] is the table that says where settings came from", hint=hint)
+    layers = [_of_file(table, where), _of_environment(environment)]
+    if profile is not None:
+        layers.append(_of_profile(profile))
+    wanted = _joined([*layers, _of_command(arm, on, off, sets)])
     core, problems = choose(CORE_OWNER, CORE, wanted.settings)
     if check:
         refuse(problems)
@@ -170,6 +182,13 @@ def of_arm(text: str) -> Settings:
     wanted = parse_arm(text)
     core, problems = choose(CORE_OWNER, CORE, wanted.settings)
     refuse(problems)
+    return Settings(core=core, wanted=wanted)
+
+
+def of_profile(name: str) -> Settings:
+    """The shipped defaults and a profile, whatever else this machine says. Raises `UsageError` as `load` does."""
+    wanted = _joined([_of_profile(name)])
+    core, _ = choose(CORE_OWNER, CORE, wanted.settings)
     return Settings(core=core, wanted=wanted)
 
 
@@ -283,6 +302,16 @@ def _of_file(table: Mapping[str, Any], where: str) -> _Layer:
         else:
             raise UsageError(f"{where}: plugins.{name} is a list of names", hint=f'For example {name} = ["x"].')
     return _Layer(None if arm is None else parse_arm(arm, origin=f"{where}: arm"), toggles, standing)
+
+
+def _of_profile(name: str) -> _Layer:
+    where = f"profile {name}"
+    table = _read(profiles.existing(name), required=True)
+    for key in table:
+        if key not in _CHOICE:
+            hint = "A profile holds arm, [core] and [plugins]; the rest belongs into the settings file."
+            raise UsageError(f"{where}: {key!r} is no setting of a profile", hint=hint)
+    return _of_file(table, where)
 
 
 def _standing(owner: str, given: object, where: str) -> list[Setting]:

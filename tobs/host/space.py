@@ -81,6 +81,7 @@ def schema(manifests: Mapping[str, Manifest]) -> dict[str, Any]:
                 + ", then +plugin, -plugin, plugin.knob=value.",
             },
             "core": _table("Knobs of the core.", CORE),
+            "profile": {"type": "object", "description": "Where these settings came from; it sets nothing."},
             "plugins": {
                 "type": "object",
                 "additionalProperties": False,
