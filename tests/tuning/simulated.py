@@ -70,7 +70,7 @@ class Simulated:
     def cost(self, trial: Trial) -> float:
         """The log of how much worse than the best a run is."""
         knobs = self.knobs(trial)
-        connections, depth = int(knobs["core.connections"]), int(knobs["async_pipeline.depth"])
+        connections, depth = int(knobs["core.connections"]), int(knobs.get("async_pipeline.depth", 1))
         return 0.15 * abs(math.log2(16 / connections)) + 0.1 * abs(math.log2((depth or 1) / 16))
 
     def further(self, trial: Trial) -> dict[str, float]:  # noqa: ARG002 - for others to say

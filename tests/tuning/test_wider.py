@@ -185,7 +185,7 @@ class Plugged(Simulated):
         return told + 0.02 * abs(math.log2(16 / int(self.knobs(trial)["core.connections"])))
 
 
-TOGGLES = {
+TOGGLES: dict[str, Any] = {
     "arm": "baseline +async_pipeline",
     "toggles": ("async_pipeline", "parallel_media", "log_rate_limit"),
     "knobs": ("connections", "async_pipeline.depth", "parallel_media.files", "log_rate_limit.batch"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tobs.cli.outcome import INCOMPLETE, answer
 from tobs.cli.shared_options import AsJson
+from tobs.errors import UsageError
 
 if TYPE_CHECKING:
     from tobs.tuning.definition import Definition
@@ -17,21 +18,40 @@ if TYPE_CHECKING:
 
 
 def tune(
-    scenario: Annotated[
-        str, typer.Option("--scenario", "-s", metavar="S", help="A shipped scenario's name, or a path.")
+    scenarios: Annotated[
+        list[str],
+        typer.Option(
+            "--scenario", "-s", metavar="S", help="A shipped scenario's name, or a path; repeatable: all count."
+        ),
     ],
+    over: Annotated[
+        Literal["worst", "mean"],
+        typer.Option("--over", help="What counts of several scenarios: the worst ratio to the start, or the mean."),
+    ] = "worst",
     arm: Annotated[
         str | None,
         typer.Option("--arm", metavar="ARM", help="Whose knobs: default, all or baseline, then +plugin, -plugin, …"),
+    ] = None,
+    toggles: Annotated[
+        bool, typer.Option("--toggles", help="Switch plugins too: those that are on in the arm or by default.")
+    ] = False,
+    toggle: Annotated[
+        list[str] | None, typer.Option("--toggle", metavar="PLUGIN", help="Switch this plugin too; repeatable.")
     ] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, help="Settings to try.")] = 30,
     budget: Annotated[
         float | None,
         typer.Option("--budget", metavar="MINUTES", help="Time of the search; the confirmation comes on top."),
     ] = None,
-    metric: Annotated[
-        str, typer.Option("--metric", "-m", metavar="M", help="What to better: wall, messages_per_second, …")
-    ] = "wall",
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            "-m",
+            metavar="M",
+            help="What to better: wall unless named; several with weights: wall=2,peak_rss=1, or repeated.",
+        ),
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -49,10 +69,19 @@ def tune(
     max_flood_seconds: Annotated[
         float | None, typer.Option("--max-flood-seconds", min=0, metavar="S", help="Most flood waits a run may have.")
     ] = None,
+    max_floods: Annotated[
+        float | None,
+        typer.Option("--max-floods-per-1000", min=0, metavar="N", help="Most flood waits in a thousand requests."),
+    ] = None,
     max_error_share: Annotated[
         float,
         typer.Option("--max-error-share", min=0, max=1, metavar="SHARE", help="Most lost requests, as a share of all."),
     ] = 0.05,
+    blocks: Annotated[int, typer.Option("--blocks", min=1, help="Blocks of the confirmation.")] = 10,
+    save: Annotated[
+        str | None,
+        typer.Option("--save", metavar="NAME", help="Keep what is better as a profile: tobs export --profile NAME."),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Where everything goes, and goes on from."),
@@ -66,35 +95,68 @@ def tune(
 
     Example: tobs tune --scenario mixed_home --trials 30
     """
-    from tobs.tuning.definition import Wanted, define
+    from tobs.experiment.weighted import joined
+    from tobs.tuning.definition import EVERY, Wanted, define
     from tobs.tuning.limits import MEGABYTE, Limits
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    limits = Limits(None if max_rss is None else max_rss * MEGABYTE, max_flood_seconds, max_error_share)
+    memory = None if max_rss is None else max_rss * MEGABYTE
+    first, *further = scenarios
     definition = define(
         Wanted(
-            scenario=scenario,
+            scenario=first,
             arm=arm,
             file=start,
-            metric=metric,
+            metric=joined(metrics or ["wall"]),
             scale=scale,
             seed=seed,
             knobs=tuple(knobs or ()),
-            limits=limits,
+            limits=Limits(memory, max_flood_seconds, max_error_share, max_floods),
             trials=trials,
             budget=None if budget is None else budget * 60,
+            blocks=blocks,
+            further=tuple(further),
+            over=over,
+            toggles=(*([EVERY] if toggles else ()), *(toggle or ())),
         )
     )
+    if save is not None:
+        _refuse_taken(save, definition)
     tuning = _tuned(definition, folder)
+    kept = None if save is None else _keep(tuning, save)
     if as_json:
         from tobs.tuning.report import as_json as told
         from tobs.tuning.tune import BEST
 
-        answer(ok=tuning.sound, **told(tuning), settings=str(tuning.folder / BEST))
+        answer(ok=tuning.sound, **told(tuning), settings=str(tuning.folder / BEST), profile=kept)
     else:
         _show(tuning)
+        if save is not None:
+            used = f"profile: tobs export --profile {kept}"
+            typer.echo(used if kept else f"nothing better was found, so there is no profile {save}")
     if not tuning.sound:
         raise typer.Exit(INCOMPLETE)
+
+
+def _refuse_taken(name: str, definition: Definition) -> None:
+    """Raise `UsageError` if a profile of this name came from somewhere else: before anything is run."""
+    from tobs.host import profiles
+
+    file = profiles.path_of(name)
+    if file.exists() and profiles.origin_of(file).get("tuning") != definition.id:
+        hint = f"Take another name, or remove that one: tobs profiles remove {name}."
+        raise UsageError(f"there is a profile {name!r} that this tuning has not made", hint=hint)
+
+
+def _keep(tuning: Tuning, name: str) -> str | None:
+    """Keep the result as a profile if it is better than the start; the profile's name."""
+    from tobs.cli.profiles import adopt
+    from tobs.tuning.tune import BEST
+
+    if not tuning.adopted:
+        return None
+    adopt(name, tuning.folder / BEST, replace=True)
+    return name
 
 
 def _tuned(definition: Definition, folder: Path | None) -> Tuning:
@@ -114,4 +176,4 @@ def _show(tuning: Tuning) -> None:
 
     for line in lines(tuning):
         typer.echo(line)
-    typer.echo(f"settings: {tuning.folder / BEST} (tobs export --config FILE)")
+    typer.echo(f"settings: {tuning.folder / BEST} (tobs export --config FILE, or tobs profiles add NAME FILE)")

@@ -10,7 +10,7 @@ from tobs.experiment.compare import REFUSED
 from tobs.experiment.report import together
 from tobs.tuning.definition import OTHER_SIZE
 from tobs.tuning.journal import CUT, FAILED, UNFIT
-from tobs.tuning.search import DRIFT, shown
+from tobs.tuning.search import DRIFT, shown, tries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -217,3 +217,33 @@ def origin(tuning: Tuning) -> list[str]:
         f"Machine: {machine['system']}, {machine['cores']} cores.",
     ]
     return text
+
+
+def facts(tuning: Tuning) -> dict[str, Any]:
+    """The same for machines: what stands in the file's table `[profile]`."""
+    definition, gain, wanted = tuning.definition, tuning.gain, tuning.definition.wanted
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "verdict": tuning.verdict(),
+        "adopted": tuning.adopted,
+        "metric": definition.metric.name,
+        "ratio": gain.ratio if gain else None,
+        "low": gain.low if gain else None,
+        "high": gain.high if gain else None,
+        "p": gain.corrected if gain else None,
+        "blocks": tuning.measured.blocks if tuning.measured else 0,
+        "scenarios": list(wanted.scenarios),
+        "over": wanted.over if len(wanted.scenarios) > 1 else None,
+        "scale": wanted.scale,
+        "trials": len(tries(tuning.found.trials)),
+        "seed": wanted.seed,
+        "scenario_seed": definition.seed,
+        "held_out_seeds": list(tuning.measured.seeds) if tuning.measured else [],
+        "start": definition.arm(definition.start),
+        "tuning": definition.id,
+        "study": definition.name,
+        "code": definition.code,
+        "machine": f"{definition.facts['machine']['system']}, {definition.facts['machine']['cores']} cores",
+        "limits": {name: bound for name, bound in wanted.limits.as_json().items() if bound is not None},
+        "versions": dict(definition.facts["versions"]),
+    }

@@ -15,7 +15,7 @@ from tobs.tuning.confirm import BACK_BLOCKS, better, cheapest_first, compare_set
 from tobs.tuning.definition import OTHER_SIZE
 from tobs.tuning.journal import Journal, tpe
 from tobs.tuning.ranges import active, fingerprint
-from tobs.tuning.report import Tuning, origin
+from tobs.tuning.report import Tuning, facts, origin
 from tobs.tuning.search import Found, Search, search
 from tobs.tuning.settings_file import write
 from tobs.tuning.trials import Exports
@@ -52,7 +52,7 @@ def tune(
         journal = Journal(folder / STUDY, definition.name, definition.wanted.seed, sampling)
         found = _search(definition, folder, journal, say, launch)
         tuning = _confirmed(definition, folder, found, journal, say, launch)
-        write(folder / BEST, definition, tuning.values, origin(tuning))
+        write(folder / BEST, definition, tuning.values, origin(tuning), facts(tuning))
         if tuning.adopted:
             _remember(definition, tuning.values)
         return tuning
