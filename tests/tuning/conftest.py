@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.export.labs import serve, small
 from tobs.experiment import store, surroundings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import sqlite_utils
+
+
+__all__ = ["serve", "small"]
 
 
 @pytest.fixture(autouse=True)

@@ -63,7 +63,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
         return
     typer.echo(f"# {file}")
     typer.echo(file.read_text(encoding="utf-8").rstrip())
-    typer.echo(f"# In an experiment: tobs ab default '{plan.frozen}'")
+    typer.echo(f"# As an arm, for experiments: {plan.frozen}")
 
 
 def add(

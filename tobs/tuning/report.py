@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tobs.experiment.compare import REFUSED
@@ -14,7 +15,6 @@ from tobs.tuning.search import DRIFT, shown, tries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tobs.experiment.compare import Comparison
     from tobs.knobs import Value
@@ -219,6 +219,11 @@ def origin(tuning: Tuning) -> list[str]:
     return text
 
 
+def _found_again(scenario: str) -> str:
+    """A scenario as it is found from any folder."""
+    return str(Path(scenario).resolve()) if Path(scenario).is_file() else scenario
+
+
 def facts(tuning: Tuning) -> dict[str, Any]:
     """The same for machines: what stands in the file's table `[profile]`."""
     definition, gain, wanted = tuning.definition, tuning.gain, tuning.definition.wanted
@@ -232,7 +237,7 @@ def facts(tuning: Tuning) -> dict[str, Any]:
         "high": gain.high if gain else None,
         "p": gain.corrected if gain else None,
         "blocks": tuning.measured.blocks if tuning.measured else 0,
-        "scenarios": list(wanted.scenarios),
+        "scenarios": [_found_again(one) for one in wanted.scenarios],
         "over": wanted.over if len(wanted.scenarios) > 1 else None,
         "scale": wanted.scale,
         "trials": len(tries(tuning.found.trials)),
