@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.tuning.combinations import ALL
 from tests.tuning.synthetic import START, Runs, searched, wanted
 from tobs.tuning.journal import PROPOSED, WINNER, Journal
 from tobs.tuning.journal import START as FIRST
@@ -61,29 +62,44 @@ def test_a_start_that_was_interrupted_still_comes_first(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.tuning.synthetic import Runs, searched, wanted
+from tests.tuning.combinations import ALL
+from tests.tuning.synthetic import searched
 
-class Killed(Runs):
-    def __call__(self, asked, cut):
-        if len(self.asked) == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(asked, cut)
+what, runs = ALL[sys.argv[2]]()
 
-searched(Path(sys.argv[1]), wanted(trials=6), Killed())
+def killed(asked, cut):
+    if asked.number >= 3 and asked.part == what.scenarios - 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return runs(asked, cut)
+
+searched(Path(sys.argv[1]), what, killed)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
-def test_killed_it_takes_the_running_trial_up_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("combination", ALL)
+def test_killed_it_takes_the_running_trial_up_again(tmp_path: Path, combination: str) -> None:
+    what, runs = ALL[combination]()
+    whole = searched(tmp_path / "whole", what, runs)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False, timeout=60)
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "parts"), combination]
+    killed = subprocess.run(words, env=environment, check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
-    journal = Journal(tmp_path / "study.journal", "synthetic", 1)
+    what, runs = ALL[combination]()
+    journal = Journal(tmp_path / "parts" / "study.journal", "synthetic", 1)
     assert journal.resumed == 1
-    assert [one.number for one in journal.done()] == [0, 1, 2]
-    found = search(wanted(trials=6), journal, Runs(), lambda _: None)
-    assert [one.number for one in found.trials] == [0, 1, 2, 4, 5, 6], "the fourth was told as failed, and run as fifth"
-    assert [one.kind for one in found.trials] == [FIRST, *[PROPOSED] * 5]
+    done = [one.number for one in journal.done()]
+    under_way = len(done)
+    assert done == list(range(under_way))
+    assert under_way >= 3
+    found = search(what, journal, runs, lambda _: None)
+    numbers = [one.number for one in found.trials]
+    assert numbers == [*done, *range(under_way + 1, len(numbers) + 1)], "it was told as failed, and run as the next"
+    again = under_way + 1
+    assert {(one.number, one.part) for one in runs.asked} >= {(again, part) for part in range(what.scenarios)}
+    assert not any(one.number < again for one in runs.asked)
+    assert [one.values for one in found.trials] == [one.values for one in whole.trials]
+    assert [one.objective for one in found.trials] == [pytest.approx(one.objective) for one in whole.trials]
 
 
 def test_half_a_line_and_a_lock_that_nobody_holds_are_in_nobodys_way(tmp_path: Path) -> None:

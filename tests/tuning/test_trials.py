@@ -67,6 +67,7 @@ def test_a_run_is_told_with_what_it_measured(clock: list[float]) -> None:
     assert trial.patience == PATIENCE
     assert trial.folder == Path("t/trials/t007")
     assert trial.labels["tobs.trial"] == 7
+    assert trial.metrics == ("wall",), "also one that is spelled, or a weighted set"
 
 
 def test_a_run_has_what_it_takes_beside_its_own_time_on_top(clock: list[float]) -> None:

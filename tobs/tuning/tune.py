@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -152,7 +153,9 @@ def changed(one: Mapping[str, Value], other: Mapping[str, Value]) -> tuple[str, 
 
 def _place(definition: Definition) -> Path:
     """Where the last winner of this space is kept."""
-    return index() / "winners" / f"{fingerprint(definition.ranges)}-{definition.metric.name}.json"
+    metric = definition.metric.name
+    plain = metric if metric.isidentifier() else hashlib.sha256(metric.encode()).hexdigest()[:12]
+    return index() / "winners" / f"{fingerprint(definition.ranges)}-{plain}.json"
 
 
 def _last_winner(definition: Definition) -> dict[str, Value] | None:
