@@ -77,7 +77,9 @@ def tune(
         float,
         typer.Option("--max-error-share", min=0, max=1, metavar="SHARE", help="Most lost requests, as a share of all."),
     ] = 0.05,
-    blocks: Annotated[int, typer.Option("--blocks", min=1, help="Blocks of the confirmation.")] = 10,
+    blocks: Annotated[
+        int, typer.Option("--blocks", min=1, help="Blocks of the confirmation; fewer than 7 prove nothing.")
+    ] = 10,
     save: Annotated[
         str | None,
         typer.Option("--save", metavar="NAME", help="Keep what is better as a profile: tobs export --profile NAME."),
