@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tobs.tuning.goal import Over
     from tobs.tuning.journal import Asked, Done
 
+pytestmark = pytest.mark.usefixtures("quick")
 DEPTH = (8, 24)
 """The depths that are best on the first and on the second scenario."""
 SIZES = (1.0, 40.0)

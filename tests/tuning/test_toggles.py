@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from tobs.tuning.rounds import Told
     from tobs.tuning.search import Search
 
+pytestmark = pytest.mark.usefixtures("quick")
 RANGES = begin(DIMENSIONS, START, {"b": True, "c": False})
 WHOLE: dict[str, Value] = {one.name: one.start for one in RANGES}
 BEGIN = active(RANGES, WHOLE)
@@ -86,8 +86,7 @@ def test_each_trial_has_the_knobs_of_what_is_on_and_no_other(tmp_path: Path) -> 
     assert dict(best(found).values)["c"], "switching it on is worth a fifth"
 
 
-def test_switching_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+def test_switching_is_learned(tmp_path: Path) -> None:
     found = searched(tmp_path, toggled(trials=60, stall=60), Switched())
     late = [one for one in found.trials[-25:] if one.kind == PROPOSED]
     assert sum(bool(one.values["b"]) for one in late) > 0.8 * len(late), "without it everything takes twice as long"
@@ -233,6 +232,17 @@ def test_settings_lead_to_arms_and_what_cannot_be_is_said() -> None:
     assert "lemon requires tea" in one.unfit({**off, "lemon": True, "lemon.slices": 2})
     with pytest.raises(UsageError, match="exclude each other"):
         one.resolve(both)
+
+
+@pytest.mark.usefixtures("kitchen")
+def test_a_plugin_that_is_off_starts_with_what_the_file_says_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "start.toml"
+    file.write_text('arm = "baseline +tea"\n[plugins.milk]\nwarm = true\n')
+    one = define(Wanted(TINY, file=file, toggles=(EVERY,)))
+    assert one.arm(one.start) == "baseline +tea"
+    assert one.arm({**one.start, "milk": True}) == "baseline +tea +milk milk.warm=true"
+    (warm,) = (found for found in one.ranges if found.name == "milk.warm")
+    assert (warm.start, warm.when) == (True, "milk")
 
 
 @pytest.mark.usefixtures("kitchen")
