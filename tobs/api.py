@@ -25,6 +25,7 @@ from tobs.ports import (
     Disk,
     Fetch,
     FetchBand,
+    Filter,
     Flow,
     Invoke,
     InvokeBand,
@@ -60,6 +61,7 @@ from tobs.values import (
     Span,
     Stored,
     Traffic,
+    Wire,
 )
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "Expectation",
     "Fetch",
     "FetchBand",
+    "Filter",
     "Flow",
     "Invoke",
     "InvokeBand",
@@ -123,6 +126,7 @@ __all__ = [
     "TransformError",
     "UsageError",
     "Value",
+    "Wire",
     "Write",
     "hook",
     "log_limiter",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Disk,
         Fetch,
         FetchBand,
+        Filter,
         Invoke,
         InvokeBand,
         Lanes,
@@ -59,6 +60,10 @@ class Hooks:
     @spec
     def tobs_source(self, ctx: Context) -> Source:  # type: ignore[empty-body]
         """Slot: read ranges into pages."""
+
+    @spec
+    def tobs_filter(self, ctx: Context) -> Callable[[Filter], Filter]:  # type: ignore[empty-body]
+        """Layer: drop from pages, before they are made into rows, what the archive holds already."""
 
     @spec
     def tobs_runner(self, ctx: Context) -> Runner:  # type: ignore[empty-body]

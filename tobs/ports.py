@@ -198,6 +198,18 @@ class Source(Protocol):
     def __call__(self, chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]: ...
 
 
+class Filter(Protocol):
+    """Drops from a page what the archive holds already. Layers.
+
+    A page that is returned has the messages that are to be kept, in their order; all else of it stays as it came, its
+    span too. Dropping a message must come to the same as keeping it once more: its row in the archive is the one that
+    would be written, and it carries no file, since a run that reads it again looks after its file. Called once a page,
+    when core has seen it; pages that core asks for to settle a doubt do not pass.
+    """
+
+    def __call__(self, page: Page) -> Page: ...
+
+
 class Write(Protocol):
     """Keeps batches and outcomes of files, each call in one transaction. Slot."""
 
@@ -380,6 +392,10 @@ class Ledger(Protocol):
         """Messages kept of this chat."""
         ...
 
+    def raw(self, chat_id: int, span: Span) -> dict[int, bytes]:
+        """The `raw` (UTF-8) of every message that is kept of this chat inside a span, by id."""
+        ...
+
 
 class State(Protocol):
     """A scope's memory, which survives the run: small JSON values by key."""
@@ -453,4 +469,8 @@ class Context(Protocol):
 
     def stored(self, size: int, most: int) -> list[Stored]:
         """Finished files of exactly this size, at most `most`, each path once; this run's and earlier ones'."""
+        ...
+
+    def raw(self, chat_id: int, span: Span) -> dict[int, bytes]:
+        """The `raw` (UTF-8) of every message that is kept of a chat inside a span, by id."""
         ...

@@ -87,13 +87,22 @@ class PeerRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Wire:
+    """An answer as it came: the message of an id is `data[places[id]]`, constructor and all."""
+
+    data: bytes
+    places: dict[int, slice]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One answer to a history request, newest message first.
 
     `span` is what it proves: no message inside it is missing from `messages`. `count` is the server's count of
     the whole history, `newer` how many of those are newer than the first one here (None where it does not say); in a
     range with a `wrap` both may be of what that leaves. `ended` says whether the server had no more above the range's
-    low end, `doubtful` whether only a short page says so. `size` is the answer's length on the wire.
+    low end, `doubtful` whether only a short page says so. `size` is the answer's length on the wire. `wire` is the
+    answer itself, kept where a layer of `tobs.ports.Filter` stands; else None.
     """
 
     chat: Chat
@@ -105,6 +114,7 @@ class Page:
     doubtful: bool
     size: int
     newer: int | None = None
+    wire: Wire | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,6 +297,15 @@ def test_a_reader_keeps_an_empty_archive_as_it_is(archive: Archive) -> None:
     assert archive.messages(CHANNEL) == 1
 
 
+def test_what_is_kept_of_a_span_is_told_as_it_was_kept(archive: Archive) -> None:
+    rows = [message(9), message(5), message(3)]
+    commit(archive, batch(rows))
+    assert archive.raw(CHANNEL, Span(3, 5)) == {row.id: row.raw.encode() for row in rows[1:]}
+    commit(archive, batch([message(5, "mended", edited="2026-01-01T00:00:00+00:00")]))
+    assert b"mended" in archive.raw(CHANNEL, Span(4, 100))[5]
+    assert archive.raw(CHANNEL, Span(10, 20)) == archive.raw(CHANNEL + 1, Span(1, 20)) == {}
+
+
 def test_files_of_a_size_are_found_each_path_once(archive: Archive) -> None:
     commit(archive, batch([with_photo(n, n) for n in (1, 2, 3, 4)], [photo(n, n) for n in (1, 2, 3, 4)]))
     first = store_file(archive, photo(2, 2), b"12345")

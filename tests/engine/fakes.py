@@ -210,6 +210,7 @@ class FakeBooks:
     covered: list[Span] = field(default_factory=list)
     top: int = 0
     kept: set[int] = field(default_factory=set)
+    rows: dict[int, str] = field(default_factory=dict)
     wanted: dict[tuple[int, int], MediaRef] = field(default_factory=dict)
     files: dict[int, Settled] = field(default_factory=dict)
     settled: list[Settled] = field(default_factory=list)
@@ -221,6 +222,7 @@ class FakeBooks:
         await asyncio.sleep(0)
         self.covered.append(batch.span)
         self.kept.update(row.id for row in batch.messages)
+        self.rows.update((row.id, row.raw) for row in batch.messages)
         for one in batch.media:
             self.wanted[one.message_id, one.file_id] = one
         self.log.append(f"commit {batch.span.low}-{batch.span.high}")
@@ -266,6 +268,10 @@ class FakeBooks:
     def messages(self, chat_id: int) -> int:
         assert chat_id == CHAT.id
         return len(self.kept)
+
+    def raw(self, chat_id: int, span: Span) -> dict[int, bytes]:
+        assert chat_id == CHAT.id
+        return {number: raw.encode() for number, raw in self.rows.items() if span.low <= number <= span.high}
 
 
 # ---------------------------------------------------------------- history

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import pytest
 from tests.engine.fakes import CHAT, FakeBooks, FakeMessage, HistoryServer, batch_of, ref
 from tobs.engine.budget import ByteBudget
 from tobs.engine.export import REREAD, Wish, export_chats
-from tobs.engine.graph import whole_spans
+from tobs.engine.graph import whole_page, whole_spans
 from tobs.engine.runner import run_in_turn
 from tobs.engine.source import SequentialSource
 from tobs.engine.spans import NEWEST
@@ -23,6 +23,7 @@ from tobs.values import Settled, Span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tobs.ports import Filter
     from tobs.values import Chat, MediaRef, Page
 
 
@@ -56,6 +57,7 @@ class FakeGraph:
         self.line = FakeLine(self.server)
         self.source = SequentialSource(self.server.page)
         self.ranges, self.runner, self.normalise = whole_spans, run_in_turn, batch_of
+        self.filter: Filter = whole_page
         self.write = self.books
         self.agenda = FakeAgenda()
         self.drains: list[FakeAgenda] = [FakeAgenda()]
@@ -110,6 +112,28 @@ async def test_a_rescan_reads_all_that_is_covered_again() -> None:
     await export(graph, books)
     await export(graph, books, Wish(rescan=True))
     assert books.reread_asked == [REREAD, None]
+
+
+async def test_what_a_filter_drops_is_not_kept_again_and_stays_proven() -> None:
+    server, books, graph = world(250)
+    await export(graph, books)
+    first = books.log.copy()
+    books.covered.clear()
+    books.rows.clear()
+    books.log.clear()
+    graph.filter = lambda page: replace(page, messages=page.messages[:1])
+    assert await export(graph, books, Wish(rescan=True)) == []
+    assert books.log == first, "every span is covered again"
+    assert sorted(books.rows) == [50, 150, 250]
+    assert len(server.asked) == 6
+
+
+async def test_a_short_page_whose_messages_are_all_dropped_is_doubted_as_before() -> None:
+    server, books, graph = world(250, short={180})
+    graph.filter = lambda page: replace(page, messages=[])
+    books.kept = set(range(1, 101))  # fewer than the server counts
+    await export(graph, books)
+    assert Span(1, 179) in server.asked, "where the page ends core saw before the filter"
 
 
 async def test_a_short_page_is_asked_below_when_the_server_counts_more() -> None:

@@ -39,6 +39,7 @@ class FloodService:
 
     server: FloodServer
     home: int = 2
+    keeps_wire: bool = False
     dialled: int = 0
     senders: list[FloodSender] = field(default_factory=list)
 

@@ -68,6 +68,7 @@ class NoService:
     """A service that is never asked."""
 
     home = 2
+    keeps_wire = False
 
     async def dial(self, dc: int | None, invoke: Invoke, key: bytes | None = None) -> Sender:
         raise AssertionError

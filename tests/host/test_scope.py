@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.fakes import FakeBooks, ref
+from tests.engine.fakes import CHAT, FakeBooks, ref
 from tests.host.kit import plan_of, wire
 from tobs.archive.archive import Archive
 from tobs.archive.verify import verify
@@ -83,9 +83,12 @@ async def test_hashes_are_asked_where_lanes_say_and_stored_files_are_the_archive
     context = Scoped("tea", line, places)
     with pytest.raises(PluginError, match="plugin tea asked for the archive before it stands"):
         context.stored(5, 1)
+    with pytest.raises(PluginError, match="plugin tea asked for the archive before it stands"):
+        context.raw(CHAT.id, Span(1, 9))
     with pytest.raises(PluginError, match="plugin tea asked for the lanes before they stand"):
         await context.file_hashes(ref(7), 0)
-    line.lanes, line.ledger = HomeLanes(), FakeBooks(files={3: Settled(ref(3), "done", "", 5, "three")})
+    line.lanes = HomeLanes()
+    line.ledger = FakeBooks(files={3: Settled(ref(3), "done", "", 5, "three")}, rows={3: "three", 11: "eleven"})
     asked: list[object] = []
 
     async def hashes(invoke: object, wanted: MediaRef, offset: int, dc: int | None) -> list[BlockHash]:
@@ -98,3 +101,4 @@ async def test_hashes_are_asked_where_lanes_say_and_stored_files_are_the_archive
     assert asked == [(True, 7, 9, None), (True, 7, 9, 4)]
     assert [stored.file_id for stored in context.stored(5, 1)] == [3]
     assert context.stored(6, 1) == []
+    assert context.raw(CHAT.id, Span(1, 9)) == {3: b"three"}

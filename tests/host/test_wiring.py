@@ -10,7 +10,7 @@ import pytest
 from tests.host.kit import misuse, plan_of, plugin, slots, wire, witness
 from tests.host.plugins.witness import NOTES, OwnAgenda, OwnSource, OwnWrite
 from tobs.engine.budget import ByteBudget
-from tobs.engine.graph import Graph, Line, assemble, bare_line, whole_spans
+from tobs.engine.graph import Graph, Line, assemble, bare_line, whole_page, whole_spans
 from tobs.engine.media import CoreFetch, HomeLanes, SerialAgenda, SerialParts
 from tobs.engine.pool import CorePool
 from tobs.engine.runner import run_in_turn
@@ -23,7 +23,7 @@ from tobs.host import conform
 from tobs.host.wiring import HOOKS, HookWiring
 from tobs.manifest import Manifest
 
-PORTS_ASKED = {"probe", "dial", "invoke", "fetch", "submit", "ranges", "log", "lifespan", "transform", *SLOTS}
+PORTS_ASKED = {"probe", "dial", "invoke", "fetch", "filter", "submit", "ranges", "log", "lifespan", "transform", *SLOTS}
 
 
 class NoWrite:
@@ -54,12 +54,15 @@ def kinds(graph: Graph) -> dict[str, object]:
     """What stands in a graph: functions as they are, objects by their type."""
     found = {name: getattr(graph, name) for name in ("ranges", "source", "runner", "write", "agenda", "lanes", "parts")}
     found |= {"fetch": graph.fetch, "disk": graph.disk, "pool": graph.line.pool, "budget": graph.line.budget}
-    return {name: value if name in {"ranges", "runner", "write"} else type(value) for name, value in found.items()}
+    found["filter"] = graph.filter
+    plain = {"ranges", "filter", "runner", "write"}
+    return {name: value if name in plain else type(value) for name, value in found.items()}
 
 
 BASELINE = {
     "ranges": whole_spans,
     "source": SequentialSource,
+    "filter": whole_page,
     "runner": run_in_turn,
     "write": WRITE,
     "agenda": SerialAgenda,
@@ -102,7 +105,7 @@ def test_every_hook_is_called_once_and_in_the_plan_s_order() -> None:
     hooks = [note for note in NOTES["once"] if ": hook" in note]
 
     assert [note for note in hooks if note.endswith("hook probe")] == ["upper: hook probe"] * 2
-    assert len(hooks) == 2 * len(set(hooks)) == 2 * 7
+    assert len(hooks) == 2 * len(set(hooks)) == 2 * 8
 
 
 def test_layers_come_in_the_plan_s_order_and_not_in_that_of_names() -> None:
@@ -111,6 +114,11 @@ def test_layers_come_in_the_plan_s_order_and_not_in_that_of_names() -> None:
     NOTES["order"].clear()
     whole(tuple(late))
     assert [note[0] for note in NOTES["order"] if note.endswith("hook ranges")] == ["b", "c", "a"]
+
+
+def test_answers_are_kept_where_a_filter_stands_and_nowhere_else() -> None:
+    assert graph_of(wire(plan_of(witness("one", "wire")))).line.service.keeps_wire
+    assert not graph_of(wire(plan_of(slots()))).line.service.keeps_wire
 
 
 def test_a_run_asks_for_every_port_that_has_a_hook_and_never_twice() -> None:

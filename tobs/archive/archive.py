@@ -46,6 +46,7 @@ SELECT DISTINCT f.id, f.sha256, f.path, m.kind, m.mime
     FROM (SELECT id, sha256, path FROM files WHERE id > ? ORDER BY id LIMIT 500) f LEFT JOIN media m ON m.file_id = f.id
     ORDER BY f.id"""
 # A file whose message was edited to carry another one has no row in media any more.
+_RAW = "SELECT id, CAST(raw AS BLOB) FROM messages WHERE chat_id = ? AND id BETWEEN ? AND ?"
 _STORED = f"""
 SELECT f.sha256, f.size, f.path, {_REF} FROM files f LEFT JOIN media m ON m.file_id = f.id
     WHERE f.id = ? LIMIT 1"""  # noqa: S608 - a constant
@@ -203,6 +204,11 @@ class Archive:
         with guard(self.folder):
             found = self._db.execute("SELECT count(*) FROM messages WHERE chat_id = ?", (chat_id,)).fetchone()
         return int(found[0])
+
+    def raw(self, chat_id: int, span: Span) -> dict[int, bytes]:
+        """The `raw` (UTF-8) of every message that is kept of this chat inside a span, by id."""
+        with guard(self.folder):
+            return dict(self._db.execute(_RAW, (chat_id, span.low, span.high)))
 
     def totals(self) -> Totals:
         """Messages, files and bytes of each chat and of all."""

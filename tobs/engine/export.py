@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from tobs.engine.graph import Graph
+    from tobs.ports import Filter
     from tobs.values import Chat, MediaRef, Page
 
 REREAD = 1000
@@ -58,18 +59,18 @@ class Books(Ledger, Protocol):
 
 @dataclass(slots=True)
 class _Watched:
-    """The flow's source, watched for what it says of the whole history."""
+    """The flow's source, watched for what it says of the whole history before the filter sees it."""
 
     count: int = 0
     doubts: list[Span] = field(default_factory=list)
 
-    def around(self, flow: Flow) -> Flow:
+    def around(self, flow: Flow, passed: Filter) -> Flow:
         source = flow.source
 
         async def pages(chat: Chat, ranges: Sequence[Range]) -> AsyncGenerator[Page]:
             async with aclosing(source(chat, ranges)) as found:
                 async for page in found:
-                    yield self.see(page)
+                    yield passed(self.see(page))
 
         return replace(flow, source=pages)
 
@@ -125,7 +126,7 @@ async def _history(chat: Chat, graph: Graph, ledger: Books, wish: Wish, flow: Fl
     again = ledger.reread(chat.id, None if wish.rescan else REREAD)
     watched = _Watched()
     ranges = await graph.ranges(chat, merge([*ledger.gaps(chat.id, NEWEST), *again]))
-    await graph.runner(chat, ranges, watched.around(flow))
+    await graph.runner(chat, ranges, watched.around(flow, graph.filter))
     if any(each.wrap for each in ranges):  # whose pages may count what is in their range alone
         watched.count = (await graph.line.page(chat, Range(Span(1, NEWEST)))).count
     return await _reconcile(chat, graph, ledger, flow, watched)

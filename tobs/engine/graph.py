@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Dial,
         Disk,
         Fetch,
+        Filter,
         Invoke,
         Lanes,
         Ledger,
@@ -49,9 +50,13 @@ MEGABYTE = 1_000_000
 
 
 class Service(Protocol):
-    """What core asks of Telegram; `invoke` is the whole graph's way of sending a request."""
+    """What core asks of Telegram; `invoke` is the whole graph's way of sending a request.
+
+    `keeps_wire` says whether pages keep the answers that they were made of; it is set while a graph is assembled.
+    """
 
     home: int
+    keeps_wire: bool
 
     async def dial(self, dc: int | None, invoke: Invoke, key: bytes | None = None) -> Sender:
         """Open one authorized sender; see `tobs.ports.Dial`."""
@@ -145,6 +150,10 @@ class Line:
         """See `tobs.ports.Context`."""
         return self.ledger.of_size(size, most)
 
+    def raw(self, chat_id: int, span: Span) -> dict[int, bytes]:
+        """See `tobs.ports.Context`."""
+        return self.ledger.raw(chat_id, span)
+
     async def close(self) -> None:
         """Close the connections and keep what PACE learned."""
         self.pace.save()
@@ -194,6 +203,7 @@ class Graph:
     line: Line
     ranges: Ranges
     source: Source
+    filter: Filter
     runner: Runner
     normalise: Callable[[Page], Batch]
     write: Write
@@ -216,6 +226,11 @@ class Graph:
 async def whole_spans(chat: Chat, gaps: Sequence[Span]) -> list[Range]:  # noqa: ARG001 - the port
     """The baseline Ranges: every gap is one range."""
     return [Range(span) for span in gaps]
+
+
+def whole_page(page: Page) -> Page:
+    """The baseline Filter: every message is kept once more, which changes nothing where nothing has changed."""
+    return page
 
 
 def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Callable[[MediaRef], str]) -> Graph:
@@ -243,6 +258,11 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
         submit = layer(submit)
         if isinstance(submit, Drains):
             drains.insert(0, submit)  # the outermost hands on first
+    filters = wiring.layers("filter")
+    line.service.keeps_wire = bool(filters)
+    passed: Filter = whole_page
+    for layer in filters:
+        passed = layer(passed)
     ranges: Ranges = whole_spans
     for layer in wiring.layers("ranges"):
         ranges = layer(ranges)
@@ -250,6 +270,7 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
         line=line,
         ranges=ranges,
         source=wiring.slot("source", lambda: SequentialSource(line.page)),
+        filter=passed,
         runner=wiring.slot("runner", lambda: run_in_turn),
         normalise=line.service.normalise,
         write=write,

@@ -34,6 +34,7 @@ SLOT_PORTS: dict[str, type] = {
 }
 LAYER_PORTS: dict[str, type] = {
     "ranges": ports.Ranges,
+    "filter": ports.Filter,
     "submit": ports.Submit,
     "dial": ports.Dial,
     "invoke": _Invoke,

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from tobs.engine.graph import Line
     from tobs.knobs import Value
-    from tobs.ports import Budget, Call, Pool, Range, State
-    from tobs.values import BlockHash, Chat, MediaRef, Page, Part, Stored
+    from tobs.ports import Budget, Call, Ledger, Pool, Range, State
+    from tobs.values import BlockHash, Chat, MediaRef, Page, Part, Span, Stored
 
 IN_ARCHIVE = ".tobs-state"
 """Folder of plugins' state inside an archive: outside media/, so that no check takes it for an export's file."""
@@ -148,11 +148,17 @@ class Scoped:
 
     def stored(self, size: int, most: int) -> list[Stored]:
         """See `tobs.ports.Context`."""
+        return self._ledger().of_size(size, most)
+
+    def raw(self, chat_id: int, span: Span) -> dict[int, bytes]:
+        """See `tobs.ports.Context`."""
+        return self._ledger().raw(chat_id, span)
+
+    def _ledger(self) -> Ledger:
         try:
-            ledger = self._line.ledger
+            return self._line.ledger
         except AttributeError:
             raise self._too_early("archive") from None
-        return ledger.of_size(size, most)
 
     def _too_early(self, what: str) -> PluginError:
         return PluginError(self._plugin, f"asked for the {what} before it stands; take it when it is used")

@@ -56,6 +56,21 @@ class PlainReader(BinaryReader):  # type: ignore[misc]
         return data
 
 
+class _NotingReader(PlainReader):
+    """Notes where each of its objects stands; those inside of them are not its own."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.noted: list[tuple[Any, slice]] = []
+
+    def tgread_object(self) -> Any:
+        """One boxed object."""
+        at = self.position
+        thing = super().tgread_object()
+        self.noted.append((thing, slice(at, self.position)))
+        return thing
+
+
 class _Decoders(dict[int, "Decode"]):
     """Decoders by constructor: those of `tobs.telegram.sparse`, and around Telethon's classes what is read by these."""
 
@@ -82,3 +97,14 @@ _DECODERS.update(sparse.decoders(_DECODERS))
 def read(data: bytes) -> Any:
     """The one object that `data` holds."""
     return PlainReader(data).tgread_object()
+
+
+def read_history(data: bytes) -> tuple[Any, dict[int, slice]]:
+    """An answer with messages, and where in `data` each of these stands, by its id."""
+    reader = _NotingReader(data)
+    kind = tlobjects.get(reader.read_int(signed=False))
+    if kind is None:
+        return read(data), {}
+    answer = kind.from_reader(reader)
+    messages = {id(message) for message in getattr(answer, "messages", ())}
+    return answer, {thing.id: place for thing, place in reader.noted if id(thing) in messages}

@@ -17,9 +17,9 @@ from tobs.engine.spans import NEWEST
 from tobs.errors import ConnectError, LostError, RpcError
 from tobs.ports import Call
 from tobs.telegram.normalise import Normaliser, references
-from tobs.telegram.reading import read
+from tobs.telegram.reading import read, read_history
 from tobs.telegram.sender import LOGIN_AGAIN, connect_sender, introduce, open_sender
-from tobs.values import PAGE, Batch, BlockHash, Page, Span, Traffic
+from tobs.values import PAGE, Batch, BlockHash, Page, Span, Traffic, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +46,20 @@ class _History(GetHistoryRequest):  # type: ignore[misc]
     """getHistory whose answer knows its length."""
 
     read_result = staticmethod(_sized)
+
+
+def _wired(reader: Any) -> Any:
+    """The answer in a reply, knowing its bytes."""
+    data = reader.get_bytes()
+    answer, places = read_history(data)
+    answer.wire_size, answer.wire = len(data), Wire(data, places)
+    return answer
+
+
+class _WiredHistory(GetHistoryRequest):  # type: ignore[misc]
+    """getHistory whose answer knows its bytes."""
+
+    read_result = staticmethod(_wired)
 
 
 class _File(GetFileRequest):  # type: ignore[misc]
@@ -81,6 +95,7 @@ class TelegramService:
             raise ConnectError(f"account {account.name!r} is not logged in", hint=LOGIN_AGAIN)
         self.account = account
         self.home = account.dc
+        self.keeps_wire = False
         self._addresses: dict[int, tuple[str, int]] = {account.dc: (account.host, account.port)}
         self._keys: dict[int, bytes] = {account.dc: account.key}
         self._last: dict[int, TelegramSender] = {}
@@ -155,7 +170,8 @@ class TelegramService:
     async def page(self, invoke: Invoke, chat: Chat, span: Span, skip: int) -> Page:
         """The newest page inside `span`, below its `skip` newest messages."""
         newest = span.high >= NEWEST
-        request = _History(
+        kind = _WiredHistory if self.keeps_wire else _History
+        request = kind(
             peer=chat.peer,
             offset_id=0 if newest else span.high + 1,
             offset_date=None,
@@ -240,6 +256,7 @@ def as_page(chat: Chat, span: Span, answer: Any, skip: int = 0) -> Page:
         doubtful=ended and not whole,
         size=size,
         newer=0 if newer is None and newest and not skip else newer,
+        wire=getattr(answer, "wire", None),
     )
 
 

@@ -40,6 +40,7 @@ class Unasked:
     """A service for graphs that never run."""
 
     home = 1
+    keeps_wire = False
 
     async def dial(self, dc: int | None, invoke: Invoke, key: bytes | None = None) -> Sender:
         """See `tobs.engine.graph.Service`."""

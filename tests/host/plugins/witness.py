@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Context,
         Dial,
         Fetch,
+        Filter,
         Invoke,
         MediaRef,
         Page,
@@ -82,6 +83,18 @@ class Witness:
                 return await inner(chat, gaps)
 
             return ranges
+
+        return layer
+
+    @hook
+    def tobs_filter(self) -> Callable[[Filter], Filter]:
+        self.note("hook filter")
+
+        def layer(inner: Filter) -> Filter:
+            def passed(page: Page) -> Page:
+                return inner(page)
+
+            return passed
 
         return layer
 
