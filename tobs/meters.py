@@ -45,10 +45,14 @@ class Queue:
 
 @dataclass(slots=True)
 class Meters:
-    """All stages and queues of a run, by name."""
+    """All stages and queues of a run, by name.
+
+    `seen` is the most bytes that whoever keeps a record of what the archive holds had in memory for it, by its name.
+    """
 
     stages: dict[str, Stage] = field(default_factory=dict)
     queues: dict[str, Queue] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
 
     def stage(self, name: str, workers: int = 1) -> Stage:
         """The stage of this name, made on first use."""

@@ -202,8 +202,10 @@ def test_stages_and_queues_are_read_from_the_meters(file: Path) -> None:
     queue = meters.queue("pages", 8)
     queue.change(+3)
     queue.change(-1)
+    meters.seen["known"] = 4096
     telemetry.close(complete=True)
     metrics = read(file)
+    assert metrics.value(names.SEEN_MEMORY, {names.STAGE: "known"}) == 4096
     which = {names.STAGE: "commit"}
     assert metrics.total(names.BUSY, which) == 1.5
     assert metrics.total(names.WAIT_GET, which) == 0.5

@@ -217,6 +217,13 @@ INSTRUMENTS = (
     Instrument(names.QUEUE_CAPACITY, "{item}", "Items a queue may hold.", _capacities, sums=False),
     Instrument(names.QUEUE_INTEGRAL, "{item}.s", "Depth times seconds, up to the last change.", _integrals),
     Instrument(
+        names.SEEN_MEMORY,
+        "By",
+        "The most memory that a record of what the archive holds took.",
+        lambda board: [(held, {STAGE: name}) for name, held in list(board.meters.seen.items())],
+        sums=False,
+    ),
+    Instrument(
         names.IN_FLIGHT,
         "{request}",
         "Requests in flight as the latest attempt that ended saw them, itself among them.",
