@@ -118,6 +118,8 @@ def test_runs_start_from_what_was_prepared_and_leave_it_as_it_is(tmp_path: Path)
     with_archive = launch(trial(tmp_path / "again", prepared=prepared))
     assert with_archive.invalid == ""
     assert with_archive.facts["lab"]["file_parts"] == 0, "its files were there already"
+    assert with_archive.facts["lab"]["history_messages"] == first.facts["messages"], "and its history is read again"
+    assert with_archive.facts["messages"] == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
     shutil.rmtree(prepared / ARCHIVE)
     state = {path.relative_to(prepared) for path in (prepared / STATE).rglob("*")}

@@ -43,7 +43,10 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """An untimed run before each block; its state, and with `keep_archive` its archive, is where all runs start."""
+    """An untimed run before each block; its state is where all runs start.
+
+    With `keep_archive` its archive is so, too, and all of it is read again.
+    """
 
     arm: str
     keep_archive: bool = False

@@ -52,6 +52,7 @@ class Trial:
     """What is to be run: a scenario with a seed for the lab, and an arm that leads to the plan of `plan_hash`.
 
     `folder` is where its files go. `prepared` holds the folders that it starts from, copied: lab keys, state, archive.
+    A run that starts from an archive reads all of it again.
     `keep` leaves its own in `folder`/work for others to start from. `patience` is in seconds. `metrics` are measured
     beside those that always are.
     """
@@ -136,6 +137,7 @@ def _run(trial: Trial, lab: Child, work: Path) -> str:
         labels=dict(trial.labels),
         log=str(folder / LOGGED) if trial.log_level else "",
         log_level=trial.log_level,
+        rescan=(work / ARCHIVE).is_dir(),
     )
     order.write(work / "trial.json")
     with (folder / WORDS).open("wb") as words:

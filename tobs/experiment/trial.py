@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tobs import __version__
+from tobs.engine.export import Wish
 from tobs.errors import TobsError
 from tobs.experiment.metrics import CPU_BEFORE
 from tobs.host import run, settings
@@ -43,7 +44,8 @@ ORPHANED = "TOBS_TRIAL_WITH_PARENT"
 class Order:
     """What a trial's process is told. `arm` leads to the plan of `plan_hash`; `labels` go into the metrics' resource.
 
-    `metrics` and `result` are the files it leaves; `log`, if given, takes everything logged at `log_level`.
+    `metrics` and `result` are the files it leaves; `log`, if given, takes everything logged at `log_level`. `rescan`
+    asks for everything that the archive covers to be read again.
     """
 
     server: str
@@ -56,6 +58,7 @@ class Order:
     labels: dict[str, str | int]
     log: str = ""
     log_level: str = ""
+    rescan: bool = False
 
     def write(self, file: Path) -> None:
         """Keep it for the process to read."""
@@ -121,7 +124,7 @@ async def _stoppable(work: Callable[[], Any]) -> run.Report:
 
 async def _export(order: Order, plan: Plan) -> run.Report:
     account = load_account(Path(order.server))
-    request = run.Request(order.chats, Path(order.archive))
+    request = run.Request(order.chats, Path(order.archive), Wish(rescan=order.rescan))
     spent = os.times()
     before = {CPU_BEFORE: round((spent.user + spent.system) * 1e6)}
     record = run.Record(Path(order.metrics), resource={**order.labels, **before})
