@@ -16,6 +16,10 @@ class TestAsyncPipeline(PluginContract):
     plugin = "async_pipeline"
 
 
+class TestBloomFilter(PluginContract):
+    plugin = "bloom_filter"
+
+
 class TestDcRouting(PluginContract):
     plugin = "dc_routing"
 
