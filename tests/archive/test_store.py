@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _sqlite3
+import ctypes
 import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from tests.archive.rows import (
     with_photo,
 )
 from tobs.archive import Archive
+from tobs.archive.schema import CACHE
 from tobs.archive.store import Store
 from tobs.errors import ArchiveError
 from tobs.values import PeerRow, Settled, Span
@@ -259,6 +262,26 @@ def test_a_tuned_archive_without_messages_takes_another_page_size_and_keeps_it(a
     with Archive.create(folder, [CHAT]) as again:
         assert pragma(again, "page_size") == 16384
         assert again.messages(CHANNEL) == 1
+
+
+def test_larger_pages_take_no_more_memory(archive: Archive) -> None:
+    """SQLite, asked for another page size, goes on to hold as many pages as before, each of them larger."""
+    used = sqlite_memory()
+    tune(archive)
+    text = "x" * 20_000
+    for page in range(12):
+        commit(archive, batch([message(100 * page + each, text=text) for each in range(1, 101)]))
+    assert sqlite_memory() - used < 1.25 * CACHE
+
+
+def sqlite_memory() -> int:
+    """Bytes that SQLite holds, in all connections of this process."""
+    try:
+        used = ctypes.CDLL(_sqlite3.__file__).sqlite3_memory_used
+    except (AttributeError, OSError):
+        pytest.skip("SQLite does not say what it holds")
+    used.restype = ctypes.c_int64
+    return int(used())
 
 
 def test_a_journal_other_than_the_log_is_never_less_than_fully_synced(archive: Archive) -> None:

@@ -30,6 +30,8 @@ VERSION = 1
 APPLICATION = 0x544F4253
 """`PRAGMA application_id`: "TOBS" in ASCII, so that `file` and we recognise an archive."""
 
+CACHE = 16_384_000
+"""Bytes of database pages that SQLite keeps in memory."""
 LOG = 8000 * 4096
 """Bytes of SQLite's log after which it is moved into the database."""
 
@@ -106,7 +108,7 @@ def connect(folder: Path) -> sqlite3.Connection:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             _checkpoint_every(db, LOG)
-            db.execute("PRAGMA cache_size = -16000")
+            _hold_at_most(db, CACHE)
             db.execute("PRAGMA foreign_keys = ON")
             if version == 0:
                 db.executescript(f"BEGIN;{TABLES}COMMIT;")
@@ -143,6 +145,7 @@ def _page(db: sqlite3.Connection, size: int) -> None:
         try:
             db.execute(f"PRAGMA page_size = {size:d}")
             db.execute("VACUUM")
+            _hold_at_most(db, CACHE)  # SQLite keeps the number of pages, and so four times the bytes
         except sqlite3.OperationalError as fault:
             if not _held(fault):
                 raise
@@ -165,6 +168,11 @@ def _held(fault: sqlite3.OperationalError) -> bool:
 
 def _page_size(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA page_size").fetchone()[0])
+
+
+def _hold_at_most(db: sqlite3.Connection, size: int) -> None:
+    """Bound the pages in memory to `size` bytes: SQLite reckons them in pages, of the size that they have now."""
+    db.execute(f"PRAGMA cache_size = {-size // 1024}")
 
 
 def _checkpoint_every(db: sqlite3.Connection, size: int) -> None:
