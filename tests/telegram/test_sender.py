@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import tracemalloc
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -53,10 +55,10 @@ async def connected(state: Path) -> AsyncIterator[tuple[Lab, TelegramSender]]:
             await sender.close()
 
 
-def history(offset: int) -> GetHistoryRequest:
+def history(offset: int, limit: int = 10) -> GetHistoryRequest:
     world = world_of("small")
     channel = world.chats[-main_chat(world) - 10**12]
-    return GetHistoryRequest(types.InputPeerChannel(channel.id, channel.access_hash), offset, None, 0, 10, 0, 0, 0)
+    return GetHistoryRequest(types.InputPeerChannel(channel.id, channel.access_hash), offset, None, 0, limit, 0, 0, 0)
 
 
 async def test_many_requests_at_once_each_get_their_answer(tmp_path: Path) -> None:
@@ -218,3 +220,25 @@ async def test_a_connection_reads_far_ahead(tmp_path: Path) -> None:
     async with connected(tmp_path) as (_, sender):
         inner: Any = sender._sender
         assert inner._connection._reader._limit == wire.READ_AHEAD
+
+
+async def test_a_connection_that_rests_holds_nothing_of_its_last_answer(tmp_path: Path) -> None:
+    """Telethon as it comes keeps the packet, what it decrypts to and the result's bytes until another one comes."""
+    async with connected(tmp_path) as (_, sender):
+        tracemalloc.start(25)
+        try:
+            answer = await sender.send(history(0, 100))
+            assert held_by_the_network() == []  # what was read of it is ours, and in small pieces
+            assert len(answer.messages) == 100
+        finally:
+            tracemalloc.stop()
+
+
+def held_by_the_network() -> list[int]:
+    """Sizes of what is alive of more than 4 KB that was allocated while packets were received."""
+    gc.collect()
+    return [
+        trace.size
+        for trace in tracemalloc.take_snapshot().traces
+        if trace.size > 4096 and any("telethon" in frame.filename for frame in trace.traceback)
+    ]
