@@ -2,8 +2,8 @@
 
 An answer of a megabyte is read in a few large pieces, and acknowledgements travel with the next request: as it comes,
 Telethon sends each of them in a packet of its own, which costs client and server as much as the request. And an answer
-is forgotten once it is handed on: its loops hold on to the last one, as it came, decrypted and read, until the next
-one is there, so that every connection that rests takes three times a part of a file.
+is forgotten once it is handed on: its loops hold on to the last one, as it came, decrypted, and as the result of what
+was asked last, so that every connection that rests takes three times a part of a file.
 """
 
 from __future__ import annotations
@@ -95,6 +95,12 @@ class Sender(MTProtoSender):  # type: ignore[misc]
     async def _recv_loop(self) -> None:
         self._connection.whole = True
         await super()._recv_loop()
+
+    async def _handle_rpc_result(self, message: Any) -> None:
+        state = self._pending_state.get(message.obj.req_msg_id)
+        await super()._handle_rpc_result(message)
+        if state is not None:
+            state.future = None  # answered; the loop that sent it still has the state
 
     async def _process_message(self, message: Any) -> None:
         await super()._process_message(message)
