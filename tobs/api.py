@@ -14,7 +14,7 @@ from tobs.hookspecs import hook
 from tobs.knobs import Knob, Value
 from tobs.logs import UNLIMITED, LogBatcher, LogLimiter, LogSite, log_limiter, rate_limited
 from tobs.manifest import Expectation, Manifest
-from tobs.meters import MeteredQueue, Meters, Stage
+from tobs.meters import Level, MeteredQueue, Meters, Stage
 from tobs.ports import (
     Agenda,
     ArchiveWrite,
@@ -92,6 +92,7 @@ __all__ = [
     "KeyUnknownError",
     "Knob",
     "Lanes",
+    "Level",
     "LogBatcher",
     "LogLimiter",
     "LogSite",

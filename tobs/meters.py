@@ -1,4 +1,4 @@
-"""Plain numbers that the hot path writes and telemetry reads: stages, queues, and a queue that keeps its books.
+"""Plain numbers that the hot path writes and telemetry reads: stages, queues, bytes held, and a queue with its books.
 
 An attribute costs nothing to write; an observable instrument reads it once an interval.
 """
@@ -44,14 +44,30 @@ class Queue:
 
 
 @dataclass(slots=True)
+class Level:
+    """Bytes that are held somewhere, the most that ever were, and how many may be (0: no bound)."""
+
+    name: str
+    limit: int = 0
+    held: int = 0
+    peak: int = 0
+
+    def change(self, by: int) -> None:
+        """So many bytes more are held; less, where it is negative."""
+        self.held += by
+        self.peak = max(self.peak, self.held)
+
+
+@dataclass(slots=True)
 class Meters:
-    """All stages and queues of a run, by name.
+    """All stages, queues and levels of a run, by name.
 
     `seen` is the most bytes that whoever keeps a record of what the archive holds had in memory for it, by its name.
     """
 
     stages: dict[str, Stage] = field(default_factory=dict)
     queues: dict[str, Queue] = field(default_factory=dict)
+    levels: dict[str, Level] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
 
     def stage(self, name: str, workers: int = 1) -> Stage:
@@ -65,6 +81,12 @@ class Meters:
         queue = self.queues.setdefault(name, Queue(name, capacity))
         queue.capacity = capacity
         return queue
+
+    def level(self, name: str, limit: int = 0) -> Level:
+        """The level of this name, made on first use."""
+        level = self.levels.setdefault(name, Level(name))
+        level.limit = limit
+        return level
 
 
 class MeteredQueue(Generic[T]):

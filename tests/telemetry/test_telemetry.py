@@ -217,6 +217,20 @@ def test_stages_and_queues_are_read_from_the_meters(file: Path) -> None:
     assert metrics.total(names.QUEUE_INTEGRAL) == queue.integral > 0
 
 
+def test_levels_tell_what_is_held_the_most_that_was_and_the_limit(file: Path) -> None:
+    meters = Meters()
+    telemetry = start(file, meters)
+    level = meters.level("pages", 100)
+    level.change(+70)
+    level.change(+20)
+    level.change(-60)
+    assert meters.level("pages", 80) is level
+    telemetry.close(complete=True)
+    metrics = read(file)
+    which = {names.STAGE: "pages"}
+    assert [metrics.value(name, which) for name in (names.HELD, names.HELD_PEAK, names.HELD_LIMIT)] == [30, 90, 80]
+
+
 async def test_each_item_s_wait_in_a_queue_is_recorded_and_littles_law_holds(file: Path) -> None:
     meters = Meters()
     telemetry = start(file, meters)

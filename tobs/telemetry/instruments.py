@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions, Meter
 
-    from tobs.meters import Meters, Stage
+    from tobs.meters import Level, Meters, Stage
     from tobs.telemetry.probe import RunProbe
 
 STATUS = Path("/proc/self/status")
@@ -117,6 +117,14 @@ def _integrals(board: Board) -> Iterator[Reading]:
     for queue in list(board.meters.queues.values()):
         # What has passed since the last change is left out: two numbers of another thread need not fit together.
         yield queue.integral, {STAGE: queue.name}
+
+
+def _of_levels(number: Callable[[Level], int]) -> Callable[[Board], Iterator[Reading]]:
+    def read(board: Board) -> Iterator[Reading]:
+        for level in list(board.meters.levels.values()):
+            yield number(level), {STAGE: level.name}
+
+    return read
 
 
 def _cpu(_: Board) -> Iterator[Reading]:
@@ -216,6 +224,9 @@ INSTRUMENTS = (
     Instrument(names.QUEUE_DEPTH, "{item}", "Items in a queue.", _depths, sums=False),
     Instrument(names.QUEUE_CAPACITY, "{item}", "Items a queue may hold.", _capacities, sums=False),
     Instrument(names.QUEUE_INTEGRAL, "{item}.s", "Depth times seconds, up to the last change.", _integrals),
+    Instrument(names.HELD, "By", "Bytes held.", _of_levels(lambda level: level.held), sums=False),
+    Instrument(names.HELD_PEAK, "By", "The most bytes held.", _of_levels(lambda level: level.peak), sums=False),
+    Instrument(names.HELD_LIMIT, "By", "Bytes that may be held.", _of_levels(lambda level: level.limit), sums=False),
     Instrument(
         names.SEEN_MEMORY,
         "By",
