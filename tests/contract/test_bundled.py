@@ -20,6 +20,10 @@ class TestBloomFilter(PluginContract):
     plugin = "bloom_filter"
 
 
+class TestBoundedMemory(PluginContract):
+    plugin = "bounded_memory"
+
+
 class TestDcRouting(PluginContract):
     plugin = "dc_routing"
 
