@@ -151,12 +151,19 @@ async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_file_asked_for_twice_at_once_is_fetched_once(tmp_path: Path) -> None:
-    fetch, books = Fetcher(), FakeBooks()
-    store = store_in(tmp_path, fetch, books)
+    fetch, books, seen = Fetcher(), FakeBooks(), Seen()
+    store = store_in(tmp_path, fetch, books, seen=seen)
     first, second = ref(size=SIZE), ref(size=SIZE, message_id=11)
     await asyncio.gather(store(first), store(second), store(second))
+    await store(ref(size=SIZE, message_id=12))
     assert fetch.fetched == [1]
-    assert [(one.ref.message_id, one.status) for one in books.settled] == [(10, "done"), (11, "done"), (11, "done")]
+    assert [one.ref.message_id for one in seen.files] == [10], "probes are told of it once"
+    assert [(one.ref.message_id, one.status) for one in books.settled] == [
+        (10, "done"),
+        (11, "done"),
+        (11, "done"),
+        (12, "done"),
+    ]
     assert len({one.sha256 for one in books.settled}) == 1
 
 

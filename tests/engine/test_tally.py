@@ -19,10 +19,9 @@ def test_batches_are_counted_with_what_they_promise() -> None:
     assert (tally.pages, tally.messages, tally.expected_messages, tally.expected_size) == (2, 4, 30, 150)
 
 
-def test_a_file_posted_twice_counts_once() -> None:
+def test_files_are_counted_with_their_bytes() -> None:
     tally = Tally()
-    for message_id in (1, 2):
-        tally.file(Settled(ref(7, message_id=message_id), "done", "ab", 100, "x"), 0.1)
+    tally.file(Settled(ref(7), "done", "ab", 100, "x"), 0.1)
     tally.file(Settled(ref(8), "done", "cd", 11, "y"), 0.1)
     assert (tally.files, tally.size, tally.failures) == (2, 111, {})
 

@@ -26,7 +26,6 @@ class Tally:
     requests: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     failures: dict[int, Settled] = field(default_factory=dict)
-    _settled: set[int] = field(default_factory=set)
 
     def batch(self, page: Page, batch: Batch, seconds: float) -> None:  # noqa: ARG002 - the port
         """A batch is committed."""
@@ -36,15 +35,13 @@ class Tally:
         self.expected_size += sum(ref.size for ref in batch.media)
 
     def file(self, outcome: Settled, seconds: float) -> None:  # noqa: ARG002 - the port
-        """A reference is settled; a file posted several times counts once."""
+        """A file has come or could not be had. One that is posted several times comes once, and is told of once."""
         if outcome.status != "done":
             self.failures[outcome.ref.file_id] = outcome
             return
         self.failures.pop(outcome.ref.file_id, None)
-        if outcome.ref.file_id not in self._settled:
-            self._settled.add(outcome.ref.file_id)
-            self.files += 1
-            self.size += outcome.size
+        self.files += 1
+        self.size += outcome.size
 
     def attempt(self, attempt: Attempt) -> None:
         """A request was answered, refused or lost."""
