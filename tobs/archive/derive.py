@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 TOKENS = "unicode61 remove_diacritics 2"
 """How FTS5 takes texts apart."""
-FRESH = "(messages.seq > :mark OR messages.seq IN (SELECT seq FROM stale))"
+_COLUMNS = "chat_id, id, date, kind, reply_to, topic_id, raw"
+FRESH = f"""(
+    SELECT {_COLUMNS} FROM messages WHERE seq > :mark
+    UNION ALL SELECT {_COLUMNS} FROM messages WHERE seq <= :mark AND seq IN (SELECT seq FROM stale)) AS messages"""  # noqa: S608
+"""Messages that are new or changed. Not joined by OR: SQLite would keep the number of every row that it has met."""
 
 REACTIONS = f"""
 INSERT OR REPLACE INTO reactions (chat_id, message_id, kind, reaction, count)
@@ -26,8 +30,8 @@ SELECT messages.chat_id, messages.id,
     coalesce(json_extract(item.value, '$.reaction.emoticon'),
         json_extract(item.value, '$.reaction.document_id'), ''),
     coalesce(json_extract(item.value, '$.count'), 0)
-FROM messages, json_each(messages.raw, '$.reactions.results') AS item
-WHERE {FRESH} AND instr(messages.raw, '"MessageReactions"') > 0"""  # noqa: S608 - a constant
+FROM {FRESH}, json_each(messages.raw, '$.reactions.results') AS item
+WHERE instr(messages.raw, '"MessageReactions"') > 0"""  # noqa: S608 - a constant
 
 # Texts of questions and answers are TextWithEntities since layer 178, and were plain before.
 POLLS = f"""
@@ -45,23 +49,23 @@ SELECT chat_id, id, json_extract(raw, '$.media.poll.id'),
             FROM json_each(raw, '$.media.results.results') AS result
             WHERE json_extract(result.value, '$.option') = json_extract(answer.value, '$.option'))))
         FROM json_each(raw, '$.media.poll.answers') AS answer)
-FROM messages
-WHERE {FRESH} AND instr(raw, '"MessageMediaPoll"') > 0
+FROM {FRESH}
+WHERE instr(raw, '"MessageMediaPoll"') > 0
     AND json_extract(raw, '$.media._') = 'MessageMediaPoll'"""  # noqa: S608
 
 TOPIC = f"""
 INSERT INTO topics (chat_id, id, title, icon_color, icon_emoji_id, created)
 SELECT chat_id, id, coalesce(json_extract(raw, '$.action.title'), ''), json_extract(raw, '$.action.icon_color'),
     json_extract(raw, '$.action.icon_emoji_id'), date
-FROM messages
-WHERE {FRESH} AND kind = 'service' AND json_extract(raw, '$.action._') = 'MessageActionTopicCreate'
+FROM {FRESH}
+WHERE kind = 'service' AND json_extract(raw, '$.action._') = 'MessageActionTopicCreate'
 ON CONFLICT DO NOTHING"""  # noqa: S608 - a constant
 TOPIC_EDITS = f"""
 SELECT chat_id, coalesce(topic_id, reply_to), json_extract(raw, '$.action.title'),
     json_extract(raw, '$.action.icon_emoji_id'), json_type(raw, '$.action.closed') IS NOT NULL,
     coalesce(json_extract(raw, '$.action.closed'), 0)
-FROM messages
-WHERE {FRESH} AND kind = 'service' AND json_extract(raw, '$.action._') = 'MessageActionTopicEdit'
+FROM {FRESH}
+WHERE kind = 'service' AND json_extract(raw, '$.action._') = 'MessageActionTopicEdit'
 ORDER BY chat_id, id"""  # noqa: S608 - a constant
 TOPIC_EDIT = """
 UPDATE topics SET title = coalesce(:title, title), icon_emoji_id = coalesce(:icon, icon_emoji_id),
@@ -123,8 +127,11 @@ def _full_text(db: sqlite3.Connection, mark: int) -> None:
     )
     db.execute(
         "INSERT INTO messages_fts (rowid, text) SELECT seq, text FROM messages "
-        "WHERE seq > ? OR seq IN (SELECT seq FROM stale) ORDER BY seq",
+        "WHERE seq <= ? AND seq IN (SELECT seq FROM stale) ORDER BY seq",
         (mark,),
+    )
+    db.execute(
+        "INSERT INTO messages_fts (rowid, text) SELECT seq, text FROM messages WHERE seq > ? ORDER BY seq", (mark,)
     )
 
 
