@@ -62,6 +62,7 @@ from tobs.values import (
     Stored,
     Traffic,
     Wire,
+    cut,
 )
 
 __all__ = [
@@ -129,6 +130,7 @@ __all__ = [
     "Value",
     "Wire",
     "Write",
+    "cut",
     "hook",
     "log_limiter",
     "rate_limited",

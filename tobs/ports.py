@@ -321,9 +321,14 @@ ReadPart: TypeAlias = "Callable[[Part], Awaitable[bytes]]"
 
 
 class Parts(Protocol):
-    """Asks for a file's parts and decides how many at once. Slot. Returns the bytes written."""
+    """Asks for a file's parts and decides how many at once. Slot. Returns the file's bytes when all of them are here.
 
-    async def __call__(self, ref: MediaRef, read: ReadPart, sink: Sink, size: int) -> int: ...
+    `have` are stretches that the sink holds already, not asked for again: `tobs.values.cut` leaves them out.
+    """
+
+    async def __call__(
+        self, ref: MediaRef, read: ReadPart, sink: Sink, size: int, have: Sequence[Part] = ()
+    ) -> int: ...
 
 
 class Fetch(Protocol):

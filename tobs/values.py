@@ -1,4 +1,4 @@
-"""The values that pass the ports: frozen, and free of any behaviour.
+"""The values that pass the ports: frozen, and free of any behaviour; and the one way to cut a file into parts.
 
 Ids are marked as Telegram's clients mark them: users positive, basic groups `-id`, channels `-(10**12 + id)`.
 Times are seconds, sizes bytes.
@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 PAGE = 100
@@ -134,6 +135,35 @@ class Part:
 
     offset: int
     limit: int
+
+
+def cut(size: int, step: int, have: Iterable[Part] = ()) -> Iterator[Part]:
+    """The requests that bring a file of `size` bytes: cells of `step`, without the stretches that are here already.
+
+    Of a cell that is here in part, what is missing is asked for in as many requests as it has gaps, each from a whole
+    KB on and as long as whole KB; so a stretch that does not begin or end there is asked for in part again.
+    """
+    spans = sorted((part.offset, part.offset + part.limit) for part in have)
+    first = 0
+    for cell in range(0, size, step):
+        at, end = cell, min(cell + step, size)
+        while first < len(spans) and spans[first][1] <= cell:
+            first += 1
+        for low, high in spans[first:]:
+            if low >= end:
+                break
+            if low > at:
+                yield _whole_kb(at, low, cell, step)
+            at = max(at, high)
+        if at < end:
+            yield _whole_kb(at, cell + step, cell, step)
+
+
+def _whole_kb(low: int, high: int, cell: int, step: int) -> Part:
+    """A stretch inside a cell, widened to whole KB (upload.getFile, official documentation)."""
+    low = max(cell, low - low % 1024)
+    high = min(cell + step, high + -high % 1024)
+    return Part(low, high - low)
 
 
 @dataclass(frozen=True, slots=True)

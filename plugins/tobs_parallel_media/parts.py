@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tobs.api import Part, Traffic
+from tobs.api import Traffic, cut
 
 if TYPE_CHECKING:
-    from tobs.api import Budget, Context, MediaRef, ReadPart, Sink
+    from collections.abc import Sequence
+
+    from tobs.api import Budget, Context, MediaRef, Part, ReadPart, Sink
     from tobs_parallel_media.evenly import Evenly
     from tobs_parallel_media.windows import Centre, Centres, Flight
 
@@ -21,17 +24,18 @@ class ParallelParts:
         self._ctx = ctx
         self._centres = centres
 
-    async def __call__(self, ref: MediaRef, read: ReadPart, sink: Sink, size: int) -> int:
-        """Copy the file into the sink; returns its bytes. The first failure stops the other parts."""
+    async def __call__(self, ref: MediaRef, read: ReadPart, sink: Sink, size: int, have: Sequence[Part] = ()) -> int:
+        """Copy what is missing into the sink; returns the file's bytes. The first failure stops the other parts."""
         found = self._centres.find(ref.file_id)
         centre, flight = found or self._centres.begin(ref.file_id, ref.dc, size)  # begun here: not by our agenda
         step = centre.step(size)
-        flight.parts = -(-size // step)
+        left = deque(cut(size, step, have))
+        flight.parts = len(left)
         try:
-            copy = _Copy(read, sink, self._ctx.budget, self._centres.evenly, size, step, centre, flight)
+            copy = _Copy(read, sink, self._ctx.budget, self._centres.evenly, size, left, centre, flight)
             if flight.parts > 1:
                 await copy.in_parallel()
-            elif size:
+            elif left:
                 await copy.alone()
         finally:
             if not found:
@@ -41,24 +45,23 @@ class ParallelParts:
 
 @dataclass(slots=True, eq=False)
 class _Copy:
-    """One file on its way. `at` is the offset that nobody has asked for yet, `walkers` move parts."""
+    """One file on its way. `left` are the parts that nobody has asked for yet, `walkers` move parts."""
 
     read: ReadPart
     sink: Sink
     budget: Budget
     evenly: Evenly
     size: int
-    step: int
+    left: deque[Part]
     centre: Centre
     flight: Flight
-    at: int = 0
     walkers: set[asyncio.Task[None]] = field(default_factory=set)
     failure: BaseException | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def alone(self) -> None:
         """Move the only part, without a task of its own."""
-        await self._move(0)
+        await self._move(self.left.popleft())
         self._landed()
         self.centre.freed()
 
@@ -66,9 +69,9 @@ class _Copy:
         """Move all parts. Only this task makes walkers, so that none can begin once it has stopped."""
         self.flight.grow = self.woken.set
         try:
-            while self.at < self.size or self.walkers:
+            while self.left or self.walkers:
                 self.woken.clear()
-                wanted = min(self.centre.share(self.flight), -(-(self.size - self.at) // self.step) + len(self.walkers))
+                wanted = min(self.centre.share(self.flight), len(self.left) + len(self.walkers))
                 for _ in range(wanted - len(self.walkers)):
                     walker = asyncio.ensure_future(self._walk())
                     self.walkers.add(walker)
@@ -85,10 +88,8 @@ class _Copy:
 
     async def _walk(self) -> None:
         """Move the next part that nobody has, until there is none, or more walkers than the file's share."""
-        while self.at < self.size and self.failure is None:
-            offset = self.at
-            self.at += self.step
-            await self._move(offset)
+        while self.left and self.failure is None:
+            await self._move(self.left.popleft())
             self._landed()
             if len(self.walkers) > self.centre.share(self.flight):
                 return
@@ -101,11 +102,11 @@ class _Copy:
         self.woken.set()
         self.centre.freed()
 
-    async def _move(self, offset: int) -> None:
-        size = min(self.step, self.size - offset)
+    async def _move(self, part: Part) -> None:
+        size = min(part.limit, self.size - part.offset)
         await self.evenly.turn(self.centre.dc, size)
         async with self.budget.hold(size, Traffic.MEDIA):
-            await self.sink.write(offset, await self.read(Part(offset, self.step)))
+            await self.sink.write(part.offset, await self.read(part))
         self.evenly.came(self.centre.dc, size)
 
     def _landed(self) -> None:

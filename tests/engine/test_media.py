@@ -43,6 +43,17 @@ async def test_the_part_size_is_the_pool_s() -> None:
     assert server.asked == [(None, offset * KB, 128 * KB) for offset in (0, 128, 256)]
 
 
+async def test_what_an_earlier_attempt_left_is_not_asked_for() -> None:
+    server, sink, one = FileServer(), MemorySink(), ref(size=1_300_000)
+    await sink.write(0, content(1, 1_300_000)[: 640 * KB])
+    assert await fetch_of(server)(one, sink, [Part(0, 640 * KB)]) == Bytes(1_300_000)
+    assert [(offset, limit) for _, offset, limit in server.asked] == [(640 * KB, 384 * KB), (2 * HALF, HALF)]
+    assert sink.data == content(1, 1_300_000)
+    asked = len(server.asked)
+    assert await fetch_of(server)(one, sink, [Part(0, 1_300_000)]) == Bytes(1_300_000)
+    assert len(server.asked) == asked
+
+
 async def test_a_migration_is_followed_once_and_remembered_within_the_file() -> None:
     server, sink = FileServer(), MemorySink()
     fetch, one = fetch_of(server), ref(size=1_300_000, dc=4)

@@ -106,6 +106,25 @@ def test_each_part_comes_once_and_the_file_is_the_same_whatever_the_order(
     assert held._free[Traffic.MEDIA] == budget
 
 
+@given(seed=st.integers(0, 10_000), window=st.integers(0, 8), cells=st.sets(st.integers(0, 19)))
+@settings(max_examples=40)
+def test_what_the_sink_holds_already_is_not_asked_for(seed: int, window: int, cells: set[int]) -> None:
+    chance, size = random.Random(seed), 20 * STEP - 10
+    server, sink = Server(size, lambda: chance.uniform(0.01, 1)), MemorySink()
+    copy, _ = parts_of(window)
+    whole = content(1, size)
+    have = [Part(cell * STEP, STEP) for cell in cells]
+
+    async def main() -> int:
+        for part in have:
+            await sink.write(part.offset, whole[part.offset : part.offset + STEP])
+        return await copy(ref(1, size), server.read, sink, size, have)
+
+    assert virtually(main) == size
+    assert bytes(sink.data) == whole
+    assert sorted(server.asked) == [cell * STEP for cell in range(20) if cell not in cells]
+
+
 def test_several_failures_at_once_leave_none_untaken() -> None:
     size = 8 * STEP
     copy, _ = parts_of(8)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from tobs.errors import LostError, RpcError
-from tobs.values import Bytes, MediaRef, Part, Traffic
+from tobs.values import Bytes, MediaRef, Part, Traffic, cut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -69,12 +69,11 @@ class SerialParts:
         self._pool = pool
         self._budget = budget
 
-    async def __call__(self, ref: MediaRef, read: ReadPart, sink: Sink, size: int) -> int:
-        """Copy the file into the sink; returns its bytes."""
-        step = self._pool.part_size(ref.dc, size)
-        for offset in range(0, size, step):
-            async with self._budget.hold(min(step, size - offset), Traffic.MEDIA):
-                await sink.write(offset, await read(Part(offset, step)))
+    async def __call__(self, ref: MediaRef, read: ReadPart, sink: Sink, size: int, have: Sequence[Part] = ()) -> int:
+        """Copy what is missing of the file into the sink; returns the file's bytes."""
+        for part in cut(size, self._pool.part_size(ref.dc, size), have):
+            async with self._budget.hold(min(part.limit, size - part.offset), Traffic.MEDIA):
+                await sink.write(part.offset, await read(part))
         return size
 
 
@@ -91,7 +90,7 @@ async def follow(ask: Callable[[int | None], Awaitable[T]], ref: MediaRef, lane:
 
 
 class CoreFetch:
-    """Brings a file: follows migrations, refreshes an expired reference once and starts again from zero."""
+    """Brings a file: follows migrations, refreshes an expired reference once and then starts again."""
 
     def __init__(self, ask: AskPart, refresh: Refresh, lanes: Lanes, parts: Parts) -> None:
         self._ask = ask
@@ -99,19 +98,19 @@ class CoreFetch:
         self._lanes = lanes
         self._parts = parts
 
-    async def __call__(self, ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes | Same:  # noqa: ARG002
-        """Fetch the whole file. Raises `RpcError` if the server refuses it, `LostError` if it stays short."""
+    async def __call__(self, ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes | Same:
+        """Fetch what is missing. Raises `RpcError` if the server refuses it, `LostError` if it stays short."""
         try:
-            return await self._whole(ref, sink)
+            return await self._whole(ref, sink, have)
         except RpcError as error:
             if error.name not in STALE:
                 raise
             fresh = (await self._refresh([ref])).get((ref.message_id, ref.file_id))
             if fresh is None:
                 raise
-            return await self._whole(fresh, sink)
+            return await self._whole(fresh, sink, have)
 
-    async def _whole(self, ref: MediaRef, sink: Sink) -> Bytes:
+    async def _whole(self, ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes:
         lane = self._lanes.lane(ref)
         found = lane == ref.dc
         finding = asyncio.Lock()
@@ -143,4 +142,4 @@ class CoreFetch:
                 raise LostError(f"file {ref.file_id}: {len(data)} bytes came where {wanted} were due")
             return data
 
-        return Bytes(await self._parts(ref, read, sink, ref.size))
+        return Bytes(await self._parts(ref, read, sink, ref.size, have))

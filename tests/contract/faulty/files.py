@@ -78,7 +78,13 @@ class Repeats:
         return ask_twice
 
 
-async def ask_twice(ref: MediaRef, read: ReadPart, sink: Sink, size: int) -> int:  # noqa: ARG001 - the port
+async def ask_twice(
+    ref: MediaRef,  # noqa: ARG001 - the port
+    read: ReadPart,
+    sink: Sink,
+    size: int,
+    have: Sequence[Part] = (),  # noqa: ARG001 - the port
+) -> int:
     """The right bytes, at twice the price."""
     step = 512 * 1024
     for offset in range(0, size, step):

@@ -74,7 +74,13 @@ class Flipping:
 
     @hook
     def tobs_parts(self) -> Any:
-        async def whole(ref: MediaRef, read: Any, sink: Sink, size: int) -> int:  # noqa: ARG001 - the port
+        async def whole(
+            ref: MediaRef,  # noqa: ARG001 - the port
+            read: Any,
+            sink: Sink,
+            size: int,  # noqa: ARG001 - the port
+            have: Sequence[Part] = (),  # noqa: ARG001 - the port
+        ) -> int:
             data = await read(Part(0, 512 * 1024))
             await sink.write(0, bytes([data[0] ^ 1]) + data[1:])
             return len(data)
