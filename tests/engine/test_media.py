@@ -75,6 +75,19 @@ async def test_a_data_centre_that_sends_to_itself_is_not_followed_round_and_roun
         await fetch(ref(), MemorySink(), ())
 
 
+async def test_data_centres_that_send_to_one_another_end_the_file() -> None:
+    async def part(wanted: MediaRef, part: Part, dc: int | None) -> bytes:  # noqa: ARG001
+        asked.append(dc)
+        raise RpcError(303, "FILE_MIGRATE", 4 if dc != 4 else 2, "upload.getFile")
+
+    asked: list[int | None] = []
+    fetch = fetch_of(FileServer())
+    fetch._ask = part
+    with pytest.raises(RpcError, match="FILE_MIGRATE_4"):
+        await fetch(ref(), MemorySink(), ())
+    assert asked == [None, 4, 2], "home by its number, too, and then none is left"
+
+
 class Told(HomeLanes):
     """Lanes that keep what they are told."""
 

@@ -92,6 +92,7 @@ async def test_until_it_is_whole_a_file_stands_beside_its_name(tmp_path: Path) -
     ("error", "status"),
     [
         (RpcError(400, "FILE_REFERENCE_EXPIRED"), "failed"),
+        (RpcError(303, "FILE_MIGRATE", 4), "failed"),
         (RpcError(400, "FILE_ID_INVALID"), "missing"),
         (RpcError(500, "INTERNAL"), "failed"),
         (RpcError(-503, "Timeout"), "failed"),

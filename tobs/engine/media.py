@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STALE = frozenset({"FILE_REFERENCE_EXPIRED", "FILE_REFERENCE_INVALID", "FILE_REFERENCE_EMPTY"})
+MIGRATE = "FILE_MIGRATE"
 
 
 class HomeLanes:
@@ -78,14 +79,19 @@ class SerialParts:
 
 
 async def follow(ask: Callable[[int | None], Awaitable[T]], ref: MediaRef, lane: int | None, lanes: Lanes) -> T:
-    """What a data centre answers about a file, from `lane` on to where it says that the file lives."""
+    """What a data centre answers about a file, from `lane` on to where it says that the file lives.
+
+    None is asked twice: where data centres send to one another, the last one's `RpcError` is raised.
+    """
+    asked = {lane}
     while True:
         try:
             return await ask(lane)
         except RpcError as error:
-            if error.name != "FILE_MIGRATE" or error.value is None or error.value == lane:
+            if error.name != MIGRATE or error.value is None or error.value in asked:
                 raise
             lane = error.value
+            asked.add(lane)
             lanes.moved(ref, lane)
 
 
@@ -117,15 +123,13 @@ class CoreFetch:
 
         async def ask(part: Part) -> bytes:
             nonlocal lane
-            while True:
-                asked = lane
-                try:
-                    return await self._ask(ref, part, asked)
-                except RpcError as error:
-                    if error.name != "FILE_MIGRATE" or error.value is None or error.value == asked:
-                        raise
-                    lane = error.value
-                    self._lanes.moved(ref, lane)
+
+            async def of(dc: int | None) -> bytes:
+                nonlocal lane
+                lane = dc
+                return await self._ask(ref, part, dc)
+
+            return await follow(of, ref, lane, self._lanes)
 
         async def read(part: Part) -> bytes:
             nonlocal found

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tobs.engine.media import STALE
+from tobs.engine.media import MIGRATE, STALE
 from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
 from tobs.values import Same, Settled
@@ -100,7 +100,7 @@ class Store:
                 raise LostError(f"file {ref.file_id}: {sink.hashed} bytes were kept where {got.size} were due")
             beside.replace(final)
         except RpcError as error:
-            again = error.is_server_fault or error.name in STALE  # another day may have better news
+            again = error.is_server_fault or error.name in {*STALE, MIGRATE}  # another day may have better news
             return Settled(ref, "failed" if again else "missing", reason=str(error))
         except UnreachableError:
             raise  # every other file from there would fail the same way, each after its retries
