@@ -8,6 +8,7 @@ from tobs.errors import (
     RpcError,
     TobsError,
     TransformError,
+    UnreachableError,
     UsageError,
 )
 from tobs.hookspecs import hook
@@ -126,6 +127,7 @@ __all__ = [
     "Traffic",
     "Transform",
     "TransformError",
+    "UnreachableError",
     "UsageError",
     "Value",
     "Wire",

@@ -111,7 +111,7 @@ class Hooks:
 
     @spec
     def tobs_fetch(self, ctx: Context) -> tuple[FetchBand, Callable[[Fetch], Fetch]]:  # type: ignore[empty-body]
-        """Layer around the fetching of one file, in its band."""
+        """Layer around the fetching of one file, in its band. One of band REPAIR takes the place of core's own."""
 
     @spec
     def tobs_disk(self, ctx: Context) -> Disk:  # type: ignore[empty-body]

@@ -60,6 +60,7 @@ class Call:
     `sender` is set by LEASE, `left` by PACE: when it left last, on PACE's clock. `limit` is the bytes that the answer
     may hold, for deadlines. `scope` names what the server counts the request in apart from others of its method (a
     takeout); flood waits and rates hold in one scope.
+    `whole`, where core can tell, says whether an answer holds all that was asked for; RETRY may count another as lost.
     """
 
     request: Any
@@ -70,6 +71,7 @@ class Call:
     sender: Sender | None = None
     scope: str = ""
     left: float = -math.inf
+    whole: Callable[[Any], bool] | None = None
 
 
 # ---------------------------------------------------------------- requests
@@ -92,7 +94,10 @@ class InvokeBand(IntEnum):
 
 
 class FetchBand(IntEnum):
-    """Order of the layers around a file, outermost first: what may spare the fetch stands before what repairs it."""
+    """Order of the layers around a file, outermost first: what may spare the fetch stands before what repairs it.
+
+    A layer of REPAIR takes the place of core's own repair, which refreshes an expired reference once.
+    """
 
     SPARE = 1
     REPAIR = 2

@@ -145,6 +145,15 @@ async def test_a_reference_that_expires_again_is_given_up() -> None:
     assert len(server.asked) == 2
 
 
+async def test_where_a_layer_repairs_core_refreshes_nothing() -> None:
+    server = FileServer(spoil=refuse("FILE_REFERENCE_EXPIRED"))
+    fetch = fetch_of(server)
+    fetch._refresh = None
+    with pytest.raises(RpcError, match="FILE_REFERENCE_EXPIRED"):
+        await fetch(ref(), MemorySink(), ())
+    assert (server.refreshed, len(server.asked)) == ([], 1)
+
+
 async def test_a_message_that_is_gone_leaves_the_refusal() -> None:
     server = FileServer(gone=True)
     with pytest.raises(RpcError, match="FILE_REFERENCE_EXPIRED"):

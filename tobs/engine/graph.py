@@ -15,7 +15,7 @@ from tobs.engine.source import SequentialSource
 from tobs.engine.store import PlainDisk, Store
 from tobs.engine.wiring import Bare
 from tobs.meters import Meters
-from tobs.ports import Closes, Drains, InvokeBand, Range
+from tobs.ports import Closes, Drains, FetchBand, InvokeBand, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -240,8 +240,10 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
     lanes: Lanes = wiring.slot("lanes", HomeLanes)
     line.lanes, line.ledger = lanes, ledger
     parts: Parts = wiring.slot("parts", lambda: SerialParts(line.pool, line.budget))
-    fetch: Fetch = CoreFetch(line.part, line.refresh, lanes, parts)
-    for _, layer in sorted(wiring.layers("fetch"), key=lambda pair: pair[0], reverse=True):
+    around = sorted(wiring.layers("fetch"), key=lambda pair: pair[0], reverse=True)
+    repaired = any(band is FetchBand.REPAIR for band, _ in around)
+    fetch: Fetch = CoreFetch(line.part, None if repaired else line.refresh, lanes, parts)
+    for _, layer in around:
         fetch = layer(fetch)
     disk: Disk = wiring.slot("disk", PlainDisk)
     store = Store(folder, place, fetch, disk, ledger, write, line.probes)

@@ -96,9 +96,12 @@ async def follow(ask: Callable[[int | None], Awaitable[T]], ref: MediaRef, lane:
 
 
 class CoreFetch:
-    """Brings a file: follows migrations, refreshes an expired reference once and then starts again."""
+    """Brings a file: follows migrations, refreshes an expired reference once and then starts again.
 
-    def __init__(self, ask: AskPart, refresh: Refresh, lanes: Lanes, parts: Parts) -> None:
+    Without `refresh` an expired reference is raised, for a layer around it to repair.
+    """
+
+    def __init__(self, ask: AskPart, refresh: Refresh | None, lanes: Lanes, parts: Parts) -> None:
         self._ask = ask
         self._refresh = refresh
         self._lanes = lanes
@@ -109,7 +112,7 @@ class CoreFetch:
         try:
             return await self._whole(ref, sink, have)
         except RpcError as error:
-            if error.name not in STALE:
+            if error.name not in STALE or self._refresh is None:
                 raise
             fresh = (await self._refresh([ref])).get((ref.message_id, ref.file_id))
             if fresh is None:

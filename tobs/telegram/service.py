@@ -187,7 +187,12 @@ class TelegramService:
     async def part(self, invoke: Invoke, ref: MediaRef, part: Part, dc: int | None) -> bytes:
         """One part of a file."""
         request = _File(location=_location(ref), offset=part.offset, limit=part.limit, precise=True)
-        answer = await invoke(Call(request, "upload.getFile", Traffic.MEDIA, dc, part.limit))
+        due = min(part.limit, ref.size - part.offset)
+
+        def whole(answer: Any) -> bool:
+            return not isinstance(answer, types.upload.File) or len(answer.bytes) >= due
+
+        answer = await invoke(Call(request, "upload.getFile", Traffic.MEDIA, dc, part.limit, whole=whole))
         if not isinstance(answer, types.upload.File):
             raise RpcError(400, "CDN_REDIRECT", None, "upload.getFile")
         data: bytes = answer.bytes
