@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Filter,
         Invoke,
         InvokeBand,
+        Journal,
         Lanes,
         Parts,
         Pool,
@@ -46,7 +47,7 @@ PROJECT = "tobs"
 spec = pluggy.HookspecMarker(PROJECT)
 hook = pluggy.HookimplMarker(PROJECT)
 
-SLOTS = ("source", "runner", "write", "agenda", "lanes", "pool", "parts", "disk", "budget")
+SLOTS = ("source", "runner", "write", "agenda", "lanes", "pool", "parts", "disk", "journal", "budget")
 """Ports that hold one strategy; hook `tobs_NAME` fills one."""
 
 
@@ -116,6 +117,10 @@ class Hooks:
     @spec
     def tobs_disk(self, ctx: Context) -> Disk:  # type: ignore[empty-body]
         """Slot: write files."""
+
+    @spec
+    def tobs_journal(self, ctx: Context) -> Journal:  # type: ignore[empty-body]
+        """Slot: keep what is there of a file that could not be finished, for the next attempt."""
 
     @spec
     def tobs_transform(self, ctx: Context) -> Callable[[Transform], Transform]:  # type: ignore[empty-body]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from tobs.values import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -316,10 +316,56 @@ class Sink(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class Syncs(Protocol):
+    """A sink that can have what was written on the disk before it is closed."""
+
+    async def sync(self) -> None:
+        """Return when everything whose `write` has returned is on the disk. Raises `OSError`."""
+        ...
+
+
 class Disk(Protocol):
     """Opens sinks. Slot."""
 
-    async def open(self, path: Path, size: int) -> Sink: ...
+    async def open(self, path: Path, size: int, *, keep: bool = False) -> Sink:
+        """Open a file of `size` to be, empty; `keep`: with the bytes that it has."""
+        ...
+
+
+class Note(Protocol):
+    """What a journal knows of one file's bytes, while these are fetched."""
+
+    @property
+    def have(self) -> Sequence[Part]:
+        """Stretches of the half-written file that were found to be as they were written; empty: begin anew."""
+        ...
+
+    def around(self, sink: Sink) -> Sink:
+        """The sink, watched."""
+        ...
+
+    def end(self, *, whole: bool, again: bool) -> bool:
+        """The file is whole and has its name, or given up; the sink is closed. Whether the half-written file stays.
+
+        `again` says whether another run may ask for it.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """Where a run may go on inside a file. Slot; the baseline goes on nowhere."""
+
+    def kept(self, folder: Path) -> Collection[Path]:
+        """Half-written files of earlier runs below `folder` to go on with; core removes all others.
+
+        Called once, before any file is opened.
+        """
+        ...
+
+    async def open(self, ref: MediaRef, path: Path) -> Note:
+        """A file is about to be written at `path`, perhaps not for the first time. Raises `OSError`."""
+        ...
 
 
 ReadPart: TypeAlias = "Callable[[Part], Awaitable[bytes]]"
@@ -415,7 +461,7 @@ class State(Protocol):
         ...
 
     def put(self, key: str, value: dict[str, Any]) -> None:
-        """Keep `value` under `key`."""
+        """Keep `value` under `key`; an empty one takes no room."""
         ...
 
 

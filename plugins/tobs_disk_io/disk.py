@@ -62,15 +62,17 @@ class GatheringDisk:
         """Whether somebody waits for memory: then nothing is held back."""
         return self._waiters > 0
 
-    async def open(self, path: Path, size: int) -> GatheringSink:
+    async def open(self, path: Path, size: int, *, keep: bool = False) -> GatheringSink:
         """A sink; its file is made now if its space is to be taken ahead, else with its first bytes.
+
+        `keep`: one that is there keeps its bytes.
 
         Raises `OSError`, also where a disk has no room for it.
         """
         sizes = self.sizes
         direct = self._direct if 0 < sizes.direct <= size else None
         preallocate = 0 < sizes.preallocate <= size
-        file = DiskFile(path, size, direct, preallocate=preallocate)
+        file = DiskFile(path, size, direct, preallocate=preallocate, keep=keep)
         if preallocate:
             try:
                 await through(self._threads.run(file.open, self._writing))
@@ -91,9 +93,8 @@ class GatheringDisk:
             self._waiters += 1
             for sink in list(self._open):
                 sink.flush()
-            self._moved.clear()
             try:
-                await self._moved.wait()
+                await self.moved()
             finally:
                 self._waiters -= 1
 
@@ -114,6 +115,15 @@ class GatheringDisk:
         """Have a file finished, with whatever others end meanwhile."""
         self._ended.append(sink)
         self._pump()
+
+    def sync(self, file: DiskFile) -> asyncio.Future[None]:
+        """Have what was written of a file on the disk."""
+        return self._threads.run(file.sync, self._finishing)
+
+    async def moved(self) -> None:
+        """Wait until some bytes are held no more."""
+        self._moved.clear()
+        await self._moved.wait()
 
     def _pump(self) -> None:
         while self._ended and self._syncing < self._groups:
@@ -149,6 +159,8 @@ class GatheringSink:
         self._waiting = 0
         self._moving = 0
         self._busy = False
+        self._flush_begun = 0
+        self._flush_done = 0
         self._failure: BaseException | None = None
         self._told = False
         self._began = file.fd >= 0
@@ -173,7 +185,18 @@ class GatheringSink:
             return
         chunks = self._take()
         self._busy = True
+        self._flush_begun += 1
         self._disk.write(self._file, chunks).add_done_callback(self._flushed)
+
+    async def sync(self) -> None:
+        """See `tobs.ports.Syncs`."""
+        due = self._flush_begun + (1 if self._chunks else 0)
+        while self._flush_done < due and self._failure is None and not self._closed:
+            self.flush()
+            await self._disk.moved()
+        self._tell()
+        if self._file.fd >= 0:
+            await through(self._disk.sync(self._file))
 
     async def close(self) -> None:
         """Write what is left, sync and close; a cancellation does not cut it short. Raises `OSError`."""
@@ -216,6 +239,7 @@ class GatheringSink:
 
     def _flushed(self, job: asyncio.Future[None]) -> None:
         self._busy = False
+        self._flush_done += 1
         self._failure = self._failure or job.exception()
         self._release()
         if self._closed:

@@ -24,7 +24,7 @@ ALIGNMENT = 4096
 """What offsets, lengths and addresses are multiples of past the page cache; 512 would do for some disks."""
 PIECES = 1024
 """Most pieces that one call takes (`IOV_MAX` of Linux)."""
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _REFUSED = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
 
 
@@ -88,13 +88,17 @@ class Direct:
 
 
 class DiskFile:
-    """A file that is made anew. Every method may block, and runs in a thread; never two at once."""
+    """A file that is made anew, or with `keep` opened as it is. Methods may block, and run in threads.
 
-    def __init__(self, path: Path, size: int, direct: Direct | None, *, preallocate: bool) -> None:
+    No two run at once, but that a sync may beside a write.
+    """
+
+    def __init__(self, path: Path, size: int, direct: Direct | None, *, preallocate: bool, keep: bool = False) -> None:
         """`direct` writes whole blocks past the page cache; `preallocate` takes the space of `size` when it opens."""
         self._path = path
         self._size = size
         self._preallocate = preallocate
+        self._keep = keep
         self._direct = direct
         self._direct_fd = -1
         self._end = 0
@@ -106,8 +110,9 @@ class DiskFile:
         """Make the file, empty, and take its space. Raises `OSError`, also where there is not enough."""
         if self.fd >= 0:
             return
-        self.fd = os.open(self._path, _FLAGS, 0o666)
+        self.fd = os.open(self._path, _FLAGS | (0 if self._keep else os.O_TRUNC), 0o666)
         try:
+            self._end = os.fstat(self.fd).st_size
             if self._preallocate:
                 self._preallocate = system.allocate(self.fd, self._size)
             if self._direct is not None:

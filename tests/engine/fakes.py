@@ -181,7 +181,7 @@ class FailingDisk:
         self._error = error
         self._when = when
 
-    async def open(self, path: Path, size: int) -> Sink:  # noqa: ARG002 - the port
+    async def open(self, path: Path, size: int, *, keep: bool = False) -> Sink:  # noqa: ARG002 - the port
         if self._when == "open":
             raise self._error
         path.write_bytes(b"begun")  # noqa: ASYNC240 - a fake

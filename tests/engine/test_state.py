@@ -37,6 +37,15 @@ def test_another_run_reads_it(tmp_path: Path) -> None:
     assert FolderState(tmp_path).get("pace") == {"rate": 1}
 
 
+def test_an_empty_value_takes_no_room(tmp_path: Path) -> None:
+    state = FolderState(tmp_path)
+    state.put("pace", {"rate": 1})
+    state.put("pace", {})
+    state.put("never", {})
+    assert list(tmp_path.iterdir()) == []
+    assert state.get("pace") == {}
+
+
 def test_it_is_for_its_owners_eyes_only(tmp_path: Path) -> None:
     state = FolderState(tmp_path / "state")
     state.put("keys", {"4": "secret"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,14 +18,14 @@ from tobs.engine import store as store_module
 from tobs.engine.store import HashingSink, PlainDisk, Store
 from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, ConnectError, LostError, RpcError
-from tobs.values import Bytes, Same, Settled
+from tobs.values import Bytes, Part, Same, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tobs.ports import Fetch, Sink
-    from tobs.values import MediaRef, Part
+    from tobs.values import MediaRef
 
 SIZE = 3000
 
@@ -189,6 +190,94 @@ async def test_different_files_move_at_once(tmp_path: Path) -> None:
     assert sorted(fetch.fetched) == [1, 2]
     fetch.hold.set()
     await asyncio.gather(*tasks)
+
+
+class Remembers:
+    """A journal of one file: it has what `have` says, and keeps what is there if it is told to."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self.have: list[Part] = []
+        self.keep = keep
+        self.ends: list[tuple[bool, bool]] = []
+        self.written: list[tuple[int, int]] = []
+
+    def kept(self, folder: Path) -> list[Path]:
+        return [folder / (name_of(ref()) + ".part")]
+
+    async def open(self, ref: MediaRef, path: Path) -> Remembers:
+        assert path.name.endswith(f"{ref.file_id}.bin.part")
+        return self
+
+    def around(self, sink: Sink) -> Sink:
+        written = self.written
+
+        class Around(MemorySink):
+            async def write(self, offset: int, data: bytes) -> None:
+                await sink.write(offset, data)
+                written.append((offset, len(data)))
+
+            async def close(self) -> None:
+                await sink.close()
+
+        return Around()
+
+    def end(self, *, whole: bool, again: bool) -> bool:
+        self.ends.append((whole, again))
+        return self.keep
+
+
+async def test_a_journal_has_a_file_go_on_where_it_was(tmp_path: Path) -> None:
+    """The half-written file stays with its bytes, the next attempt is told of them, and the whole is hashed."""
+    data, books, journal = content(1, SIZE), FakeBooks(), Remembers(keep=True)
+    asked: list[list[Part]] = []
+
+    async def fetch(ref: MediaRef, sink: Sink, have: Sequence[Part]) -> Bytes | Same:
+        asked.append(list(have))
+        if not have:
+            await sink.write(1000, data[1000:2000])
+            raise LostError("the line is gone")
+        await sink.write(0, data[:1000])
+        await sink.write(2000, data[2000:])
+        return Bytes(ref.size)
+
+    store = Store(tmp_path, name_of, fetch, PlainDisk(), books, books, [], journal)
+    await store(ref(size=SIZE))
+    assert files(tmp_path) == [name_of(ref()) + ".part"]
+    journal.have = [Part(1000, 1000)]
+    await store(ref(size=SIZE))
+    assert asked == [[], [Part(1000, 1000)]]
+    assert journal.ends == [(False, True), (True, True)]
+    assert journal.written == [(1000, 1000), (0, 1000), (2000, 1000)]
+    assert (tmp_path / name_of(ref())).read_bytes() == data
+    assert [one.status for one in books.settled] == ["failed", "done"]
+    assert books.settled[1].sha256 == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("error", "again"), [(RpcError(400, "FILE_ID_INVALID"), False), (RpcError(500, "INTERNAL"), True)]
+)
+async def test_a_journal_is_told_whether_a_file_may_be_asked_for_again(
+    tmp_path: Path, error: Exception, again: bool
+) -> None:
+    books, journal = FakeBooks(), Remembers(keep=False)
+    fetch = Fetcher(error)
+    await Store(tmp_path, name_of, fetch, PlainDisk(), books, books, [], journal)(ref(size=SIZE))
+    assert journal.ends == [(False, again)]
+    assert files(tmp_path) == []
+
+
+async def test_a_plain_file_can_be_synced_before_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    sink = await PlainDisk().open(tmp_path / "file", 10)
+    await sink.write(0, b"half")
+    await sink.sync()
+    assert len(synced) == 1
+    await sink.close()
+    again = await PlainDisk().open(tmp_path / "file", 10, keep=True)
+    await again.write(4, b"whole")
+    await again.close()
+    assert (tmp_path / "file").read_bytes() == b"halfwhole"
 
 
 async def test_a_stored_file_is_not_fetched_again(tmp_path: Path) -> None:

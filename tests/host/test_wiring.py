@@ -16,7 +16,7 @@ from tobs.engine.pool import CorePool
 from tobs.engine.runner import run_in_turn
 from tobs.engine.source import SequentialSource
 from tobs.engine.state import MemoryState
-from tobs.engine.store import PlainDisk
+from tobs.engine.store import NoJournal, PlainDisk
 from tobs.errors import PluginError, UsageError
 from tobs.hookspecs import SLOTS
 from tobs.host import conform
@@ -53,7 +53,8 @@ def whole(plan_manifests: tuple[Manifest, ...]) -> Graph:
 def kinds(graph: Graph) -> dict[str, object]:
     """What stands in a graph: functions as they are, objects by their type."""
     found = {name: getattr(graph, name) for name in ("ranges", "source", "runner", "write", "agenda", "lanes", "parts")}
-    found |= {"fetch": graph.fetch, "disk": graph.disk, "pool": graph.line.pool, "budget": graph.line.budget}
+    found |= {"fetch": graph.fetch, "disk": graph.disk, "journal": graph.journal}
+    found |= {"pool": graph.line.pool, "budget": graph.line.budget}
     found["filter"] = graph.filter
     plain = {"ranges", "filter", "runner", "write"}
     return {name: value if name in plain else type(value) for name, value in found.items()}
@@ -70,6 +71,7 @@ BASELINE = {
     "parts": SerialParts,
     "fetch": CoreFetch,
     "disk": PlainDisk,
+    "journal": NoJournal,
     "pool": CorePool,
     "budget": ByteBudget,
 }

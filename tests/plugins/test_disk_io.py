@@ -67,6 +67,60 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("direct", [0, 1])
+async def test_a_file_that_is_kept_has_its_bytes_and_takes_more(
+    disk: GatheringDisk, tmp_path: Path, direct: int
+) -> None:
+    whole = content(1, 300 * KB)
+    disk.sizes = Sizes(gather=64 * KB, buffer=1024 * KB, preallocate=1, direct=direct)
+    path = tmp_path / "file"
+    path.write_bytes(whole[: 128 * KB])
+    sink = await disk.open(path, len(whole), keep=True)
+    await sink.write(256 * KB, whole[256 * KB :])
+    await sink.close()
+    assert path.read_bytes() == whole[: 128 * KB] + bytes(128 * KB) + whole[256 * KB :]
+    sink = await disk.open(path, len(whole), keep=True)
+    await sink.write(128 * KB, whole[128 * KB : 256 * KB])
+    await sink.close()
+    assert path.read_bytes() == whole
+    sink = await disk.open(path, len(whole))
+    await sink.write(0, b"anew")
+    await sink.close()
+    assert path.read_bytes() == b"anew"
+
+
+async def test_what_was_written_is_on_the_disk_after_a_sync(
+    disk: GatheringDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bytes] = []
+    path, sync = tmp_path / "file", os.fsync
+
+    def watched(fd: int) -> None:
+        seen.append(path.read_bytes())
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    whole = content(1, 200 * KB)
+    sink = await disk.open(path, len(whole))
+    await sink.sync()
+    assert seen == [], "nothing was written"
+    for offset in range(0, len(whole), 10 * KB):
+        await sink.write(offset, whole[offset : offset + 10 * KB])
+        if offset % (50 * KB) == 0:
+            await sink.sync()
+            assert seen[-1] == whole[: offset + 10 * KB]
+    await sink.close()
+    assert path.read_bytes() == whole
+
+
+async def test_a_sync_tells_that_a_write_has_failed(disk: GatheringDisk, tmp_path: Path) -> None:
+    sink = await disk.open(tmp_path / "no folder" / "file", 100)
+    await sink.write(0, b"bytes")
+    with pytest.raises(FileNotFoundError):
+        await sink.sync()
+    await sink.close()
+
+
 @dataclass
 class Watched:
     """Calls to the system, in order, as the plugin's threads make them."""

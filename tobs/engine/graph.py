@@ -12,7 +12,7 @@ from tobs.engine.pace import Pace
 from tobs.engine.pool import CorePool, PoolLimits
 from tobs.engine.runner import run_in_turn
 from tobs.engine.source import SequentialSource
-from tobs.engine.store import PlainDisk, Store
+from tobs.engine.store import NoJournal, PlainDisk, Store
 from tobs.engine.wiring import Bare
 from tobs.meters import Meters
 from tobs.ports import Closes, Drains, FetchBand, InvokeBand, Range
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Fetch,
         Filter,
         Invoke,
+        Journal,
         Lanes,
         Ledger,
         Parts,
@@ -214,6 +215,7 @@ class Graph:
     parts: Parts
     fetch: Fetch
     disk: Disk
+    journal: Journal
     store: Store
 
     async def close(self) -> None:
@@ -246,7 +248,8 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
     for _, layer in around:
         fetch = layer(fetch)
     disk: Disk = wiring.slot("disk", PlainDisk)
-    store = Store(folder, place, fetch, disk, ledger, write, line.probes)
+    journal: Journal = wiring.slot("journal", NoJournal)
+    store = Store(folder, place, fetch, disk, ledger, write, line.probes, journal)
     agenda: Agenda = wiring.slot("agenda", lambda: SerialAgenda(store, lanes), work=store, lanes=lanes)
 
     async def accept(refs: Sequence[MediaRef]) -> None:
@@ -283,5 +286,6 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
         parts=parts,
         fetch=fetch,
         disk=disk,
+        journal=journal,
         store=store,
     )

@@ -32,6 +32,9 @@ class FolderState:
         beside = self.folder / f".{key}.json.{os.getpid()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not value:
+                (self.folder / f"{key}.json").unlink(missing_ok=True)
+                return
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(value, file, indent=1, sort_keys=True)

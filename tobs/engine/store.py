@@ -15,11 +15,11 @@ from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
 from tobs.values import Same, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from tobs.ports import Disk, Fetch, Ledger, Probe, Sink, Write
-    from tobs.values import MediaRef
+    from tobs.ports import Disk, Fetch, Journal, Ledger, Note, Probe, Sink, Write
+    from tobs.values import MediaRef, Part
 
 AHEAD = 8 * 1024 * 1024
 """Bytes that may wait in memory for an earlier part so that the hash can go on; past it the file is read back."""
@@ -40,6 +40,7 @@ class Store:
         ledger: Ledger,
         write: Write,
         probes: Sequence[Probe],
+        journal: Journal | None = None,
     ) -> None:
         self._folder = folder
         self._place = place
@@ -48,6 +49,7 @@ class Store:
         self._ledger = ledger
         self._write = write
         self._probes = probes
+        self._journal = journal or NoJournal()
         self._moving: dict[int, asyncio.Future[None]] = {}
         self.failed: set[int] = set()
         """Files that could not be had in this run: it need not try them twice."""
@@ -81,37 +83,74 @@ class Store:
         name = self._place(ref)
         final = self._folder / name
         beside = final.with_name(final.name + ".part")
+        note: Note | None = None
+        whole, again = False, True
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            sink = HashingSink(await self._disk.open(beside, ref.size), beside, ref.size)
-            try:
-                got = await self._fetch(ref, sink, ())
-            finally:
-                await sink.close()
-            if isinstance(got, Same):
-                same = self._known(ref, got.file_id)
-                if same is None:
-                    raise ArchiveError(f"file {got.file_id}, named as equal to {ref.file_id}, is not in the archive")
-                if not self._ledger.holds(name):  # it was whole once, and the run ended before that was kept
-                    final.unlink(missing_ok=True)
-                return same
-            digest = await sink.digest()
-            if sink.hashed != got.size:
-                raise LostError(f"file {ref.file_id}: {sink.hashed} bytes were kept where {got.size} were due")
-            beside.replace(final)
+            note = await self._journal.open(ref, beside)
+            outcome = await self._fetched(ref, name, beside, note)
+            whole = True
         except RpcError as error:
             again = error.is_server_fault or error.name in {*STALE, MIGRATE}  # another day may have better news
-            return Settled(ref, "failed" if again else "missing", reason=str(error))
+            outcome = Settled(ref, "failed" if again else "missing", reason=str(error))
         except UnreachableError:
             raise  # every other file from there would fail the same way, each after its retries
         except LostError as error:
-            return Settled(ref, "failed", reason=str(error))
+            outcome = Settled(ref, "failed", reason=str(error))
         except OSError as error:
             raise disk_error(error, final) from error
         finally:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
+            stays = note is not None and note.end(whole=whole, again=again)
+            if not stays:
+                with suppress(OSError):
+                    beside.unlink(missing_ok=True)
+        return outcome
+
+    async def _fetched(self, ref: MediaRef, name: str, beside: Path, note: Note) -> Settled:
+        """Fetch what is missing of a file, and give it its name."""
+        final = self._folder / name
+        opened = await (
+            self._disk.open(beside, ref.size, keep=True) if note.have else self._disk.open(beside, ref.size)
+        )
+        sink = HashingSink(note.around(opened), beside, ref.size)
+        try:
+            got = await self._fetch(ref, sink, note.have)
+        finally:
+            await sink.close()
+        if isinstance(got, Same):
+            same = self._known(ref, got.file_id)
+            if same is None:
+                raise ArchiveError(f"file {got.file_id}, named as equal to {ref.file_id}, is not in the archive")
+            if not self._ledger.holds(name):  # it was whole once, and the run ended before that was kept
+                final.unlink(missing_ok=True)
+            return same
+        digest = await sink.digest()
+        if sink.hashed != got.size:
+            raise LostError(f"file {ref.file_id}: {sink.hashed} bytes were kept where {got.size} were due")
+        beside.replace(final)  # noqa: ASYNC240 - it takes no longer than handing it to a thread
         return Settled(ref, "done", digest, got.size, name)
+
+
+class NoJournal:
+    """The baseline Journal, and its note of every file: nothing is kept, every attempt begins anew."""
+
+    have: Sequence[Part] = ()
+
+    def kept(self, folder: Path) -> Collection[Path]:  # noqa: ARG002 - the port
+        """Nothing."""
+        return ()
+
+    async def open(self, ref: MediaRef, path: Path) -> Note:  # noqa: ARG002 - the port
+        """Nothing is known of it."""
+        return self
+
+    def around(self, sink: Sink) -> Sink:
+        """The sink itself."""
+        return sink
+
+    def end(self, *, whole: bool, again: bool) -> bool:  # noqa: ARG002 - the port
+        """What is there of it goes."""
+        return False
 
 
 class HashingSink:
@@ -174,16 +213,16 @@ class HashingSink:
 class PlainDisk:
     """Writes as it comes and syncs once, when the file is closed; of a large one little is left by then."""
 
-    async def open(self, path: Path, size: int) -> PlainSink:  # noqa: ARG002 - the port
-        """Make the file, empty."""
-        return PlainSink(path)
+    async def open(self, path: Path, size: int, *, keep: bool = False) -> PlainSink:  # noqa: ARG002 - the port
+        """Make the file, empty, or open the one that is there."""
+        return PlainSink(path, keep=keep)
 
 
 class PlainSink:
     """One open file. What was written goes on to the disk while more comes."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=0)
+    def __init__(self, path: Path, *, keep: bool = False) -> None:
+        self._file = path.open("r+b" if keep else "wb", buffering=0)
         self._waiting = 0
         self._begun: asyncio.Future[None] | None = None
 
@@ -198,6 +237,14 @@ class PlainSink:
             self._waiting = 0
             loop = asyncio.get_running_loop()
             self._begun = loop.run_in_executor(None, begin_write_back, self._file.fileno())
+
+    async def sync(self) -> None:
+        """See `tobs.ports.Syncs`."""
+        syncing = asyncio.ensure_future(asyncio.to_thread(os.fsync, self._file.fileno()))
+        try:
+            await asyncio.shield(syncing)
+        finally:  # nobody closes the file under a sync
+            await asyncio.wait([syncing])
 
     async def close(self) -> None:
         """Sync, so that a name in the archive never stands for bytes that a power cut can take."""

@@ -30,6 +30,7 @@ SLOT_PORTS: dict[str, type] = {
     "pool": ports.Pool,
     "parts": ports.Parts,
     "disk": ports.Disk,
+    "journal": ports.Journal,
     "budget": ports.Budget,
 }
 LAYER_PORTS: dict[str, type] = {

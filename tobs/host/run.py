@@ -221,7 +221,6 @@ async def _export(
                 )
             with Archive.create(request.folder, chats, add=request.add) as archive:
                 places.archive_is_open = True
-                archive.sweep()
                 facts = {"tobs": __version__, "chats": [chat.id for chat in chats], "plan": plan.as_json()}
                 run = archive.start_run({**facts, "plan_hash": plan.hash})
                 outcome = "failed"
@@ -230,6 +229,7 @@ async def _export(
                 derived: Mapping[str, int] = {}
                 try:
                     graph = assemble(line, archive, archive.write, request.folder, place)
+                    archive.sweep(keep=graph.journal.kept(request.folder))
                     warnings, derived = await _chats(chats, graph, archive, request)
                     outcome = "done"
                     telemetry.close(complete=True)  # what comes after the last commit is no part of the run

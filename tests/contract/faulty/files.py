@@ -50,7 +50,7 @@ class Misplaces:
 
 
 class WrongDisk:
-    async def open(self, path: Path, size: int) -> Sink:
+    async def open(self, path: Path, size: int, *, keep: bool = False) -> Sink:  # noqa: ARG002 - the port
         with path.open("wb") as file:
             file.truncate(size)
         return WrongSink(path.open("r+b"))

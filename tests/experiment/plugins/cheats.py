@@ -100,7 +100,7 @@ class Scribbling:
 
 
 class ScribbledDisk:
-    async def open(self, path: Path, size: int) -> Sink:  # noqa: ARG002 - the port
+    async def open(self, path: Path, size: int, *, keep: bool = False) -> Sink:  # noqa: ARG002 - the port
         return Scribbled(path)
 
 
