@@ -48,6 +48,10 @@ class TestParallelMedia(PluginContract):
     plugin = "parallel_media"
 
 
+class TestResilience(PluginContract):
+    plugin = "resilience"
+
+
 class TestResultCache(PluginContract):
     plugin = "result_cache"
 

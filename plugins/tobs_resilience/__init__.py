@@ -1,0 +1,70 @@
+"""resilience: requests are tried again with measure, files are repaired block by block, runs go on inside files."""
+
+from tobs.api import Expectation, Knob, Manifest
+
+manifest = Manifest(
+    name="resilience",
+    summary="Tries again with measure, waits for lost networks, checks and repairs blocks, goes on inside files.",
+    load="tobs_resilience.plugin:Resilience",
+    provides=("journal",),
+    knobs=(
+        Knob("retries", 10, "Further attempts at one request.", low=0, high=100, tune=False),
+        Knob(
+            "base",
+            0.25,
+            "Longest pause before the first further attempt; it doubles with each.",
+            low=0.0,
+            high=60.0,
+            unit="s",
+            tune=False,
+        ),
+        Knob("cap", 20.0, "Longest pause before any attempt.", low=0.1, high=600.0, unit="s", tune=False),
+        Knob("share", 0.2, "Further attempts for each request, in the long run.", low=0.0, high=1.0, tune=False),
+        Knob("minimum", 60, "Further attempts a minute that are always allowed.", low=1, high=6000, tune=False),
+        Knob(
+            "failures",
+            5,
+            "Failures in a row after which a data centre is asked by one request at a time.",
+            low=1,
+            high=100,
+            tune=False,
+        ),
+        Knob(
+            "patience",
+            300.0,
+            "Time that a data centre may be away before the run gives up.",
+            low=0.0,
+            high=86_400.0,
+            unit="s",
+            tune=False,
+        ),
+        Knob(
+            "check",
+            "always",
+            "Files whose blocks are held against the server's hashes: all, those that went on, none.",
+            choices=("always", "resumed", "never"),
+            tune=False,
+        ),
+        Knob("repairs", 5, "Times that one file may be mended.", low=0, high=100, tune=False),
+        Knob(
+            "resume_kb",
+            1024,
+            "Larger files go on where they were stopped.",
+            low=128,
+            high=1 << 30,
+            log=True,
+            unit="KB",
+            tune=False,
+        ),
+        Knob(
+            "journal_kb",
+            1024,
+            "Bytes of a file that are synced and noted at once; of a large file 1 % of it.",
+            low=128,
+            high=16_384,
+            log=True,
+            unit="KB",
+        ),
+    ),
+    expects=(Expectation("complete", "up", 0.15, 0.25, "mixed_flaky", ("baseline", "baseline +resilience")),),
+)
