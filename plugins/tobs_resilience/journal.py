@@ -209,11 +209,14 @@ class BlockNote:
         return stays
 
     async def _sync(self, sink: Syncs) -> None:
-        """Sync, then note. What fails here fails the next write, or the close."""
-        new, self._new = self._new, {}
+        """Sync, then note, as long as there is enough. What fails here fails the next write, or the close."""
+        new: dict[int, bytes] = {}
         try:
-            await sink.sync()
-            self._journal.add(self, new)
+            while len(self._new) * BLOCK >= self._batch:  # more may have come meanwhile
+                new, self._new = self._new, {}
+                await sink.sync()
+                self._journal.add(self, new)
+                new = {}
         except OSError as error:
             self._new = new | self._new
             log.info("%s could not be synced: %s", self.path.name, error.strerror or error)
