@@ -102,6 +102,13 @@ def campaign(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Two hundred exports that are killed, out of space and out of reach; takes a quarter of an hour."""
+    install(session)
+    session.run("python", "experiments/chaos.py", *session.posargs)
+
+
+@nox.session(default=False)
 def browser(session: nox.Session) -> None:
     """The pages that TOBS writes, looked at in a real Chromium, which has to be installed."""
     install(session)

@@ -1,0 +1,414 @@
+"""Chaos: exports that are stopped at random moments by everything at once, and must end with the truth all the same.
+
+Each run is an export of a small chat over a bad line (`chaos.toml`: faults of every kind), by `tobs export` in child
+processes, which is stopped one to three times and then left to end. What stops it, by kind of run:
+
+    kill    SIGKILL at a random moment
+    full    somebody else takes all space of the disk at a random moment, and gives it back afterwards
+    away    a data centre goes away for a second or two, twice; and SIGKILL
+    all     all of these, in any order
+
+After every stop the archive must be valid: every stored file as it was kept, every span with all of its messages. At
+the end the digest must be the truth's, every file there, nothing beside them, and no request sent during a flood wait.
+A run fails that does not keep to all of that. Only moments and kinds are drawn from the seed: what is under way at a
+moment depends on the machine. `bytes_again` are bytes of files that the server sent beyond those of the files,
+`stops_inside_a_file` stops that left a half-written one.
+
+    python experiments/chaos.py [--runs 200] [--seed 1] [--workers N] [--arm ARM] [--json FILE]
+
+The disk is a tmpfs of its own where this user may mount one; elsewhere `full` limits the size of files instead, and the
+result says so. Exit code 1 if a run failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tobs.archive.lock import FILE as LOCK
+from tobs.archive.verify import verify
+from tobs.errors import TobsError
+from tobs.experiment.surroundings import machine, versions
+from tobs.lab.child import spawn
+from tobs.lab.scenario import load
+from tobs.lab.world import build
+from tobs.testing.served import ServedChat
+from tobs.testing.stops import sound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+KINDS = ("kill", "full", "away", "all")
+ARM = (
+    "default -takeout +resilience deadline=1.0 part_kb=64 adaptive_connections.shortest_deadline=1.0 "
+    "resilience.base=0.05 resilience.cap=0.5 resilience.resume_kb=128 resilience.journal_kb=128"
+)
+GROUP = 5
+"""Runs that share a lab: one seed of the scenario, one kind, one pair of outages."""
+DISK = 64
+"""MB of the disk that a run has."""
+WITHIN = 90.0
+"""Seconds that an export may take, after which it counts as hanging."""
+EARLY = 0.15
+"""Share of the stops that come before the archive is open."""
+LOOK = 0.005
+"""Seconds after which it is looked whether it is."""
+
+
+class ChaosError(Exception):
+    """A run that did not keep to what is promised."""
+
+
+@dataclass(slots=True)
+class Run:
+    """What came of one run. `stops` are those that met an export at work, by what they were."""
+
+    number: int
+    kind: str
+    seed: int
+    stops: Counter[str] = field(default_factory=Counter)
+    inside: int = 0
+    again: int = 0
+    seconds: float = 0.0
+    failure: str = ""
+
+
+@dataclass(slots=True)
+class Course:
+    """How runs are conducted: the arm, the folder for all of them, and how long an undisturbed export takes.
+
+    `opening` are its seconds until the archive is open, `working` those from then on.
+    """
+
+    arm: str
+    folder: Path
+    mounts: bool
+    opening: float = 1.0
+    working: float = 1.0
+
+
+# ---------------------------------------------------------------- one run
+
+
+def command(lab: ServedChat, place: Path, arm: str) -> tuple[list[str], dict[str, str]]:
+    """The command line of an export, and its environment."""
+    words = ["export", str(lab.id), "-o", str(place / "disk" / "archive"), "--server", str(lab.server), "--arm", arm]
+    path = os.pathsep.join(filter(None, [str(HERE.parent), str(HERE.parent / "plugins"), os.environ.get("PYTHONPATH")]))
+    surroundings = {**os.environ, "PYTHONPATH": path, "TOBS_STATE": str(place / "state")}
+    surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
+    surroundings["PYTHONPYCACHEPREFIX"] = str(place.parent / "pycache")  # a child starts as fast as an installed one
+    return [sys.executable, "-m", "tobs", *words, "--json", "--no-result-json", "--no-telemetry"], surroundings
+
+
+def begin(lab: ServedChat, place: Path, arm: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+    """Start an export; `before` is done in the child first."""
+    words, surroundings = command(lab, place, arm)
+    return subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=surroundings,
+        preexec_fn=before,  # noqa: PLW1509 - it sets a limit and nothing else
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Seconds from the start of the process, or from when the archive is open; one that is there is touched then."""
+
+    seconds: float
+    working: bool
+
+    def reached(self, child: subprocess.Popen[str], archive: Path, course: Course) -> bool:
+        """Wait for it; whether the export is still at work then."""
+        if self.working:
+            began, lock = time.time(), archive / LOCK
+            late = time.monotonic() + course.opening + WITHIN
+            while child.poll() is None and time.monotonic() < late:
+                with suppress(OSError):
+                    if lock.stat().st_mtime >= began - 0.02:
+                        break
+                time.sleep(LOOK)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(self.seconds)
+        return child.poll() is None
+
+
+def stop_by_kill(lab: ServedChat, place: Path, course: Course, moment: Moment) -> bool:
+    """SIGKILL at a moment; whether it met the export at work."""
+    with begin(lab, place, course.arm) as child:
+        met = moment.reached(child, place / "disk" / "archive", course)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    return met
+
+
+def stop_by_full_disk(lab: ServedChat, place: Path, course: Course, moment: Moment) -> bool:
+    """Take the space at a moment; the export must end by itself and say why. Whether it did."""
+    filler = place / "disk" / "filler"
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    with begin(lab, place, course.arm, None if course.mounts else limit) as child:
+        if moment.reached(child, place / "disk" / "archive", course) and course.mounts:
+            fill(filler)
+        try:
+            out, err = child.communicate(timeout=WITHIN)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            raise ChaosError(f"the export hangs on a full disk for {WITHIN:.0f} s") from None
+        finally:
+            filler.unlink(missing_ok=True)
+    if child.returncode in {0, 3}:  # what was left to do did fit, or only files were missing
+        return False
+    if child.returncode != 1 or not out.strip() or "bug in TOBS" in out:
+        raise ChaosError(f"exit {child.returncode} on a full disk: {(out + err)[-500:]}")
+    return True
+
+
+def fill(filler: Path) -> None:
+    """Take all space that is left."""
+    block = bytes(1 << 16)
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(block) == len(block):
+            pass
+
+
+def finish(lab: ServedChat, place: Path, course: Course) -> None:
+    """Let an export end, and hold what is there against the truth."""
+    with begin(lab, place, course.arm) as child:
+        try:
+            out, err = child.communicate(timeout=WITHIN)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            raise ChaosError(f"the last export hangs, it has no end within {WITHIN:.0f} s") from None
+    if child.returncode != 0:
+        raise ChaosError(f"the last export ends with {child.returncode}: {(out + err)[-500:]}")
+    told = json.loads(out)
+    if told["digest"] != lab.digest:
+        raise ChaosError("the digest is not the truth's")
+    archive = place / "disk" / "archive"
+    found = verify(archive)
+    if not found.ok or found.foreign or found.pending:
+        raise ChaosError(f"the archive is not whole: {found}")
+    half = sorted(path.name for path in archive.rglob("*.part"))
+    if half:
+        raise ChaosError(f"half-written files are left: {half}")
+
+
+def valid(lab: ServedChat, archive: Path) -> None:
+    """An archive after a stop: none yet, or one that is sound."""
+    if not (archive / "tobs.sqlite").is_file():
+        return
+    try:
+        sound(lab, archive, "after a stop")
+    except (AssertionError, TobsError) as error:
+        raise ChaosError(f"not valid after a stop: {error}") from error
+
+
+def conduct(run: Run, lab: ServedChat, course: Course) -> None:
+    """One run, from an empty disk to its end."""
+    draws = random.Random(f"chaos {run.seed} {run.number}")
+    place = Path(tempfile.mkdtemp(prefix=f"run-{run.number}-", dir=course.folder))
+    archive = place / "disk" / "archive"
+    began = time.monotonic()
+    lab.child.reset()
+    try:
+        with mounted(place / "disk", course):
+            for number in range(draws.randint(1, 3)):
+                way = {"kill": "kill", "full": "full", "away": "kill", "all": draws.choice(("kill", "full"))}[run.kind]
+                early = draws.random() < EARLY
+                moment = Moment(draws.uniform(0, course.opening if early else course.working), working=not early)
+                stop = stop_by_kill if way == "kill" else stop_by_full_disk
+                while not (met := stop(lab, place, course, moment)) and not number and moment.seconds > LOOK:
+                    shutil.rmtree(archive, ignore_errors=True)  # it ended before that: once more, and earlier
+                    lab.child.reset()
+                    moment = Moment(moment.seconds / 2, moment.working)
+                if met:
+                    run.stops[way] += 1
+                    run.inside += any(archive.rglob("*.part"))
+                valid(lab, archive)
+            finish(lab, place, course)
+            counted = lab.child.counters()
+            run.again = counted["file_bytes"] - size_of(archive)
+            if counted["requests_during_flood"]:
+                raise ChaosError(f"{counted['requests_during_flood']} requests were sent during a flood wait")
+    except ChaosError as error:
+        run.failure = str(error)
+    finally:
+        run.seconds = time.monotonic() - began
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def size_of(archive: Path) -> int:
+    """Bytes of the files in an archive, each once."""
+    return sum(path.stat().st_size for path in (archive / "media").rglob("*") if path.is_file())
+
+
+@contextmanager
+def mounted(disk: Path, course: Course) -> Iterator[None]:
+    """A disk of its own, if that may be."""
+    disk.mkdir()
+    if not course.mounts:
+        yield
+        return
+    mount(disk)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(disk)], check=False, capture_output=True)
+
+
+def mount(disk: Path) -> bool:
+    """Mount a small tmpfs; whether this user may."""
+    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "tmpfs", str(disk)]
+    try:
+        return subprocess.run(words, check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def may_mount(folder: Path) -> bool:
+    """Whether this user may mount."""
+    disk = folder / "probe"
+    disk.mkdir()
+    found = mount(disk)
+    if found:
+        subprocess.run(["umount", str(disk)], check=False, capture_output=True)
+    return found
+
+
+# ---------------------------------------------------------------- the campaign
+
+
+def scenario(kind: str, draws: random.Random) -> str:
+    """The scenario's text; where data centres go away, with the times at which they do."""
+    text = (HERE / "chaos.toml").read_text(encoding="utf-8")
+    if kind in {"away", "all"}:
+        for dc in draws.sample((1, 2, 4), 2):
+            at, seconds = round(draws.uniform(0.2, 3.0), 2), round(draws.uniform(0.5, 2.0), 2)
+            text += f"\n[[faults.outage]]\ndc = {dc}\nat = {at}\nseconds = {seconds}\n"
+    return text
+
+
+def group(runs: list[Run], course: Course) -> None:
+    """Some runs of one kind on one lab."""
+    first = runs[0]
+    draws = random.Random(f"chaos lab {first.seed} {first.number}")
+    place = Path(tempfile.mkdtemp(prefix="lab-", dir=course.folder))
+    file = place / "chaos.toml"
+    file.write_text(scenario(first.kind, draws), encoding="utf-8")
+    seed = draws.randrange(1 << 30)
+    (history,) = build(load(file, seed=seed)).histories.values()
+    with spawn(file, place / "lab", seed=seed) as child:
+        lab = ServedChat(child, history.peer_id, child.truth()["digest"], tuple(history.ids))
+        for run in runs:
+            conduct(run, lab, course)
+            said = run.failure or ", ".join(f"{count} {way}" for way, count in run.stops.items()) or "no stop met it"
+            print(f"run {run.number}: {run.kind}: {said} ({run.seconds:.1f} s)", file=sys.stderr, flush=True)
+
+
+def measure(course: Course) -> None:
+    """See how long an undisturbed export takes here."""
+    place = course.folder / "first"
+    (place / "disk").mkdir(parents=True)
+    file = place / "chaos.toml"
+    file.write_text(scenario("kill", random.Random(0)), encoding="utf-8")
+    (history,) = build(load(file)).histories.values()
+    with spawn(file, place / "lab") as served:
+        lab = ServedChat(served, history.peer_id, served.truth()["digest"], tuple(history.ids))
+        for _ in range(2):  # the first one finds everything cold
+            shutil.rmtree(place / "disk")
+            (place / "disk").mkdir()
+            served.reset()
+            began = time.monotonic()
+            with begin(lab, place, course.arm) as child:
+                Moment(0.0, working=True).reached(child, place / "disk" / "archive", course)
+                course.opening = time.monotonic() - began
+                child.communicate(timeout=WITHIN)
+            course.working = time.monotonic() - began - course.opening
+
+
+def campaign(runs: int, seed: int, *, workers: int, arm: str = ARM) -> dict[str, Any]:
+    """Conduct so many runs and tell what came of them."""
+    began = time.monotonic()
+    size = max(1, min(GROUP, runs // len(KINDS)))
+    kinds = [KINDS[number // size % len(KINDS)] for number in range(runs)]
+    made = [Run(number, kind, seed) for number, kind in enumerate(kinds)]
+    groups = [made[at : at + size] for at in range(0, runs, size)]
+    with tempfile.TemporaryDirectory(prefix="tobs-chaos-") as name:
+        course = Course(arm, Path(name), may_mount(Path(name)))
+        measure(course)
+        with ThreadPoolExecutor(workers) as threads:
+            for done in [threads.submit(group, some, course) for some in groups]:
+                done.result()
+    return {
+        "arm": arm,
+        "seed": seed,
+        "disk": "tmpfs" if course.mounts else "limited file sizes",
+        "undisturbed_seconds": {"opening": round(course.opening, 2), "working": round(course.working, 2)},
+        "seconds": round(time.monotonic() - began, 1),
+        **summary(made),
+        "machine": machine(),
+        "versions": versions(),
+    }
+
+
+def summary(runs: list[Run]) -> dict[str, Any]:
+    """What came of some runs, in all and by kind."""
+
+    def of(some: list[Run]) -> dict[str, Any]:
+        stops: Counter[str] = Counter()
+        for run in some:
+            stops.update(run.stops)
+        return {
+            "runs": len(some),
+            "ok": sum(not run.failure for run in some),
+            "stops": dict(stops),
+            "stops_inside_a_file": sum(run.inside for run in some),
+            "bytes_again": sum(run.again for run in some),
+        }
+
+    return {
+        **of(runs),
+        "by_kind": {kind: of([run for run in runs if run.kind == kind]) for kind in KINDS},
+        "failed": [{"run": run.number, "kind": run.kind, "failure": run.failure} for run in runs if run.failure],
+    }
+
+
+def main() -> int:
+    """Parse, run, tell."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=max(1, min(4, os.cpu_count() or 1)))
+    parser.add_argument("--arm", default=ARM)
+    parser.add_argument("--json", type=Path, help="Write the result there, too.")
+    given = parser.parse_args()
+    told = json.dumps(campaign(given.runs, given.seed, workers=given.workers, arm=given.arm), indent=1)
+    if given.json is not None:
+        given.json.write_text(told + "\n", encoding="utf-8")
+    print(told)
+    return 1 if json.loads(told)["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
