@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from tobs.host.settings import Settings
     from tobs.ports import Probe
     from tobs.telegram.account import Account
-    from tobs.values import Chat
+    from tobs.values import Chat, Settled
 
 SPACE_EVERY = 64 * 1_000_000
 """Bytes of accepted media after which free space is looked at again."""
@@ -240,7 +241,7 @@ async def _export(
                 new = archive.totals().all.messages - before
                 archive.index()
                 places.archive_is_open = False
-    warnings += _unhad(tally)
+    warnings += unhad(tally)
     return Report(request.folder, seconds, tally, new, digest(request.folder), warnings, plan, derived)
 
 
@@ -280,12 +281,21 @@ class _Room:
             require_space(self._folder, need)
 
 
-def _unhad(tally: Tally) -> list[str]:
-    """One line for each reason why files could not be had."""
-    reasons: dict[str, list[str]] = {}
+def unhad(tally: Tally) -> list[str]:
+    """One line for each kind of reason why files could not be had, the most frequent first.
+
+    Reasons that differ in their numbers alone (a file's id, a count of bytes) are of one kind.
+    """
+    kinds: dict[tuple[str, str], list[Settled]] = {}
     for settled in tally.failures.values():
-        reasons.setdefault(f"{settled.status}: {settled.reason}", []).append(str(settled.ref.message_id))
-    return [
-        f"{len(ids)} files {why} (messages {', '.join(ids[:5])}{', …' * (len(ids) > 5)})"
-        for why, ids in reasons.items()
-    ]
+        kinds.setdefault((settled.status, re.sub(r"\d+", "", settled.reason)), []).append(settled)
+    return [_said(alike) for alike in sorted(kinds.values(), key=len, reverse=True)]
+
+
+def _said(alike: Sequence[Settled]) -> str:
+    first = alike[0]
+    messages = [str(one.ref.message_id) for one in alike]
+    size = sum(one.ref.size for one in alike) / 1_000_000
+    others = " (and the like)" if any(one.reason != first.reason for one in alike) else ""
+    named = f"messages {', '.join(messages[:5])}{', …' * (len(messages) > 5)}"
+    return f"{len(alike)} files of {size:.1f} MB {first.status}: {first.reason}{others} ({named})"
