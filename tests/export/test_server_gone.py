@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.export.labs import SCENARIOS, command, surroundings
-from tests.export.test_stops import LOOK, progress
+from tests.export.test_stops import LOOK
 from tobs.lab.child import spawn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize(("arm", "connections"), [("baseline", 4), ("default", 16)])
+@pytest.mark.parametrize(("arm", "connections"), [("baseline", 4), ("default resilience.patience=5", 16)])
 def test_files_that_wait_are_not_each_tried_in_vain(tmp_path: Path, arm: str, connections: int) -> None:
     """Whoever opens a connection tries six times; so many may be open at most, by the arms' knobs."""
     folder, state = tmp_path / "archive", tmp_path / "lab"
@@ -28,7 +28,7 @@ def test_files_that_wait_are_not_each_tried_in_vain(tmp_path: Path, arm: str, co
             command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings()
         )
         with child:
-            while progress(folder) < 200 and child.poll() is None:
+            while lab.counters()["requests"].get("upload.getFile", 0) < 4 and child.poll() is None:
                 try:
                     child.wait(LOOK)
                 except subprocess.TimeoutExpired:
