@@ -29,7 +29,7 @@ ACTING = (
     "takeout",
 )
 """Plugins that change what is asked, when, or of whom: every combination of those that are installed is tried."""
-BESIDE = ("log_rate_limit", "disk_io", "hash_dedup", "result_cache", "bloom_filter")
+BESIDE = ("log_rate_limit", "disk_io", "hash_dedup", "result_cache", "bloom_filter", "resilience")
 """Each of these is on in half of the combinations, with each of the others and without it."""
 INSTALLED = [name for name in ACTING if name in discover().manifests]
 SUBSETS = [chosen for size in range(len(INSTALLED) + 1) for chosen in combinations(INSTALLED, size)]

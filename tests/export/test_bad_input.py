@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-HASTY = ("--set", "retries=1", "--set", "retry_pause=0")
+HASTY = ("--set", "retries=1", "--set", "retry_pause=0", "--set", "resilience.patience=1")
 
 
 def refused(done: Ended, code: int, *told: str) -> None:
