@@ -37,6 +37,18 @@ def test_another_run_reads_it(tmp_path: Path) -> None:
     assert FolderState(tmp_path).get("pace") == {"rate": 1}
 
 
+def test_what_cannot_be_kept_leaves_nothing_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: object, **_named: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    state = FolderState(tmp_path)
+    state.put("pace", {"rate": 1})
+    monkeypatch.setattr("tobs.engine.state.json.dump", full)
+    state.put("pace", {"rate": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["pace.json"]
+    assert state.get("pace") == {"rate": 1}
+
+
 def test_an_empty_value_takes_no_room(tmp_path: Path) -> None:
     state = FolderState(tmp_path)
     state.put("pace", {"rate": 1})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class FolderState:
                 json.dump(value, file, indent=1, sort_keys=True)
             beside.replace(self.folder / f"{key}.json")
         except OSError as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
             log.warning("%s cannot be kept in %s: %s", key, self.folder, error.strerror or error)
 
 
