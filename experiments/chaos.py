@@ -210,8 +210,9 @@ def finish(lab: ServedChat, place: Path, course: Course) -> None:
     if not found.ok or found.foreign or found.pending:
         raise ChaosError(f"the archive is not whole: {found}")
     half = sorted(path.name for path in archive.rglob("*.part"))
+    half += sorted(path.name for path in (archive / ".tobs-state" / "resilience").glob("*.json"))
     if half:
-        raise ChaosError(f"half-written files are left: {half}")
+        raise ChaosError(f"half-written files or notes of them are left: {half}")
 
 
 def valid(lab: ServedChat, archive: Path) -> None:

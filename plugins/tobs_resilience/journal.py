@@ -81,8 +81,10 @@ class BlockJournal:
         if note.id not in self._files:
             self._files[note.id] = self._entry(note.ref, note.path)
             self._keep_files()
-        self._state().put(f"{note.id}-{note.batches}", {str(block): sha.hex() for block, sha in blocks.items()})
-        note.batches += 1
+        state, key = self._state(), f"{note.id}-{note.batches}"
+        state.put(key, {str(block): sha.hex() for block, sha in blocks.items()})
+        if state.get(key):  # a full disk keeps none, and batches must be numbered without a gap
+            note.batches += 1
 
     def knows(self, note: BlockNote) -> bool:
         """Whether a file has an entry."""

@@ -534,6 +534,35 @@ async def test_it_is_synced_before_it_is_noted_and_not_for_each_part(tmp_path: P
     ]
 
 
+async def test_a_batch_that_could_not_be_kept_leaves_no_gap(tmp_path: Path) -> None:
+    class Full(MemoryState):
+        refuse = False
+
+        def put(self, key: str, value: dict[str, Any]) -> None:
+            if not self.refuse:
+                super().put(key, value)
+
+    state, one = Full(), ref(size=SIZE)
+    journal = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=BLOCK)
+    journal.kept(tmp_path)
+    (tmp_path / "file.part").write_bytes(content(1, SIZE))
+    note = await journal.open(one, tmp_path / "file.part")
+    sink = note.around(await PlainDisk().open(tmp_path / "file.part", SIZE, keep=True))
+    for number in range(4):
+        state.refuse = number in {1, 2}
+        await sink.write(number * BLOCK, content(1, SIZE)[number * BLOCK : (number + 1) * BLOCK])
+        while syncing := [task for task in asyncio.all_tasks() if _name(task).startswith("_sync")]:
+            await asyncio.wait(syncing)
+    await sink.close()
+    assert note.end(whole=False, again=True)
+    again = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=BLOCK)
+    again.kept(tmp_path)
+    note = await again.open(one, tmp_path / "file.part")
+    assert note.have == [Part(0, BLOCK), Part(3 * BLOCK, BLOCK)]
+    note.end(whole=True, again=False)
+    assert not any(value for value in state._values.values()), "and nothing is left over"
+
+
 async def test_a_disk_that_is_full_is_told_and_what_is_noted_stays(tmp_path: Path) -> None:
     class Full(MemorySink):
         async def sync(self) -> None:
