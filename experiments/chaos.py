@@ -29,13 +29,14 @@ import random
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -216,12 +217,16 @@ def finish(lab: ServedChat, place: Path, course: Course) -> None:
 
 
 def valid(lab: ServedChat, archive: Path) -> None:
-    """An archive after a stop: none yet, or one that is sound."""
-    if not (archive / "tobs.sqlite").is_file():
+    """An archive after a stop: none yet (its tables are made in one transaction), or one that is sound."""
+    database = archive / "tobs.sqlite"
+    if not database.is_file():
         return
     try:
+        with closing(sqlite3.connect(database)) as db:
+            if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return
         sound(lab, archive, "after a stop")
-    except (AssertionError, TobsError) as error:
+    except (AssertionError, TobsError, sqlite3.Error) as error:
         raise ChaosError(f"not valid after a stop: {error}") from error
 
 

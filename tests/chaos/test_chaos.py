@@ -53,6 +53,9 @@ async def test_an_archive_that_is_not_sound_after_a_stop_fails_the_run(tmp_path:
     folder = tmp_path / "archive"
     lab = ServedChat(None, CHAT.id, "", (1, 2, 3))  # type: ignore[arg-type]  # of which nothing is asked
     chaos.valid(lab, folder)
+    folder.mkdir()
+    (folder / "tobs.sqlite").touch()
+    chaos.valid(lab, folder)
     row = MessageRow(CHAT.id, 3, "2026-01-01T00:00:00Z", None, "", "message", None, None, None, None, None, None, "{}")
     with Archive.create(folder, [CHAT]) as archive:
         await archive.write.commit(Batch(CHAT.id, Span(3, 3), [row], [], []))
