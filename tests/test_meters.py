@@ -77,3 +77,43 @@ def test_both_sides_are_told_how_long_they_waited() -> None:
     assert meters.stages["taker"].wait_get > 0
     assert meters.stages["giver"].blocked_put > 0
     assert meters.queues["queue"].depth == 0
+
+
+def test_steps_add_up_and_the_run_is_cut_by_what_was_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("tobs.meters.time.perf_counter", lambda: now)
+    meters = Meters()
+    far, near, disk = meters.step("media", 4), meters.step("media", 2), meters.step("write")
+    for seconds, begins, ends in (
+        (1.0, [far], []),
+        (2.0, [near], []),
+        (3.0, [far, disk], []),
+        (4.0, [], [far, far]),
+        (5.0, [], [near]),
+        (6.0, [], [disk]),
+    ):
+        for step in begins:
+            step.begin()
+        for step in ends:
+            step.end()
+        now += seconds
+    assert meters.step("media", 4) is far
+    assert (far.count, far.peak, far.active, far.integral) == (2, 2, 6.0, 1 + 2 + 2 * 3)
+    assert (near.count, near.active, near.integral) == (1, 9.0, 9.0)
+    bits = meters.activity.bits
+    with disk:
+        pass
+    assert meters.activity.held == {bits["media"]: 3.0, bits["media"] | bits["write"]: 7.0, bits["write"]: 5.0, 0: 6.0}
+
+
+def test_a_step_that_goes_on_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1.0
+    monkeypatch.setattr("tobs.meters.time.perf_counter", lambda: now)
+    step = Meters().step("pace")
+    with step:
+        now += 1
+        step.end()
+        now += 10
+        step.begin(0)
+        now += 1
+    assert (step.count, step.active, step.integral, step.under_way) == (1, 2.0, 2.0, 0)

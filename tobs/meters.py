@@ -1,4 +1,4 @@
-"""Plain numbers that the hot path writes and telemetry reads: stages, queues, bytes held, and a queue with its books.
+"""Plain numbers that the hot path writes and telemetry reads: stages, steps, queues, levels, and a metered queue.
 
 An attribute costs nothing to write; an observable instrument reads it once an interval.
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 T = TypeVar("T")
 
@@ -59,8 +62,84 @@ class Level:
 
 
 @dataclass(slots=True)
+class Activity:
+    """What a run is doing: seconds by which kinds of step were under way at once.
+
+    `held` is keyed by the kinds, each a bit of `bits`; their sum is the time from the first step to the last change.
+    """
+
+    bits: dict[str, int] = field(default_factory=dict)
+    held: dict[int, float] = field(default_factory=dict)
+    now: int = 0
+    since: float = 0.0
+    _counts: dict[int, int] = field(default_factory=dict)
+
+    def bit(self, kind: str) -> int:
+        """The bit that stands for a kind, given on first use."""
+        return self.bits.setdefault(kind, 1 << len(self.bits))
+
+    def change(self, bit: int, by: int, when: float) -> None:
+        """So many more steps of a kind are under way from `when` on."""
+        count = self._counts.get(bit, 0)
+        self._counts[bit] = count + by
+        if count and count + by:
+            return
+        if self.since:
+            self.held[self.now] = self.held.get(self.now, 0.0) + when - self.since
+        self.since = when
+        self.now ^= bit
+
+
+@dataclass(slots=True)
+class Step:
+    """A kind of step that core itself takes, in every arm: `with step:` around each; several may be under way.
+
+    `integral` is steps under way times seconds, so their sum; `active` the seconds in which at least one was; `peak`
+    the most at once. `dc` is 0 where no data centre is concerned.
+    """
+
+    kind: str
+    dc: int
+    activity: Activity
+    bit: int
+    count: int = 0
+    integral: float = 0.0
+    active: float = 0.0
+    under_way: int = 0
+    peak: int = 0
+    since: float = 0.0
+
+    def begin(self, count: int = 1) -> None:
+        """One more is under way; `count` 0 goes on with one that was ended for a while."""
+        self._change(+1)
+        self.count += count
+        self.peak = max(self.peak, self.under_way)
+
+    def end(self) -> None:
+        """One is no longer under way."""
+        self._change(-1)
+
+    def __enter__(self) -> None:
+        self.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def _change(self, by: int) -> None:
+        now = time.perf_counter()
+        if self.under_way:
+            self.active += now - self.since
+            self.integral += self.under_way * (now - self.since)
+        self.since = now
+        self.under_way += by
+        self.activity.change(self.bit, by, now)
+
+
+@dataclass(slots=True)
 class Meters:
-    """All stages, queues and levels of a run, by name.
+    """All stages, queues, levels and steps of a run, by name.
 
     `seen` is the most bytes that whoever keeps a record of what the archive holds had in memory for it, by its name.
     """
@@ -69,6 +148,15 @@ class Meters:
     queues: dict[str, Queue] = field(default_factory=dict)
     levels: dict[str, Level] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+    steps: dict[tuple[str, int], Step] = field(default_factory=dict)
+    activity: Activity = field(default_factory=Activity)
+
+    def step(self, kind: str, dc: int = 0) -> Step:
+        """The step of this kind at this data centre, made on first use."""
+        step = self.steps.get((kind, dc))
+        if step is None:
+            step = self.steps[kind, dc] = Step(kind, dc, self.activity, self.activity.bit(kind))
+        return step
 
     def stage(self, name: str, workers: int = 1) -> Stage:
         """The stage of this name, made on first use."""

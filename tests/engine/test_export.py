@@ -17,6 +17,7 @@ from tobs.engine.runner import run_in_turn
 from tobs.engine.source import SequentialSource
 from tobs.engine.spans import NEWEST
 from tobs.errors import ArchiveError
+from tobs.meters import Meters
 from tobs.ports import Range
 from tobs.values import Settled, Span
 
@@ -40,6 +41,7 @@ class FakeLine:
     server: HistoryServer
     budget: ByteBudget = field(default_factory=lambda: ByteBudget(10**6, 10**6))
     probes: tuple[()] = ()
+    meters: Meters = field(default_factory=Meters)
 
     async def page(self, chat: Chat, within: Range) -> Page:
         return await self.server.page(chat, within)

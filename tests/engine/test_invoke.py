@@ -9,9 +9,10 @@ import pytest
 
 from tests.engine.fakes import Dialler, FakeSender, Seen
 from tests.engine.virtual import now, settle_down, virtually
-from tobs.engine.invoke import deadline, fold, lease, observe, retry, wire
+from tobs.engine.invoke import deadline, fold, lease, observe, retry, waiting, wire
 from tobs.engine.pool import CorePool, PoolLimits
 from tobs.errors import ConnectError, LostError, RpcError, TobsError
+from tobs.meters import Meters
 from tobs.ports import Call, InvokeBand
 from tobs.values import Traffic
 
@@ -251,3 +252,40 @@ async def test_bands_fold_from_the_outermost_to_the_wire() -> None:
 
 def test_folding_nothing_leaves_the_wire_itself() -> None:
     assert fold(wire, []) is wire
+
+
+def test_what_a_request_waits_for_is_told_apart() -> None:
+    async def main() -> None:
+        meters = Meters()
+        before, within = waiting(meters.step("pace"))
+        opener = Dialler()
+
+        async def dial(dc: int | None, key: bytes | None = None) -> FakeSender:
+            await asyncio.sleep(2)
+            return await opener(dc, key)
+
+        senders = CorePool(dial, PoolLimits(), 2)
+
+        def hold(inner: Invoke) -> Invoke:
+            async def invoke(call: Call) -> Any:
+                await asyncio.sleep(1)
+                return await inner(call)
+
+            return invoke
+
+        async def answer(_: Call) -> str:
+            await asyncio.sleep(4)
+            return "answer"
+
+        bands = [(InvokeBand.PACE, before), (InvokeBand.PACE, hold), (InvokeBand.PACE, within)]
+        bands += [(InvokeBand.LEASE, lease(senders, meters)), (InvokeBand.OBSERVE, observe([Seen()], meters))]
+        clock = asyncio.get_running_loop().time
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tobs.meters.time.perf_counter", clock)
+            await fold(answer, bands)(call())
+        found = {kind: (step.count, step.active) for (kind, _), step in meters.steps.items()}
+        assert found == {"pace": (1, 1.0), "lease": (1, 2.0), "media": (1, 4.0)}
+        assert {step.under_way for step in meters.steps.values()} == {0}
+        await senders.close()
+
+    virtually(main)

@@ -518,6 +518,7 @@ def test_every_name_is_an_instrument_and_every_instrument_has_a_name() -> None:
         names.SIZE,
         names.KIND,
         names.DIRECTION,
+        names.ACTIVE,
     }
     declared = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
     assert made == declared - attributes

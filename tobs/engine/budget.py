@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from tobs.meters import Meters
 from tobs.values import Traffic
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 class ByteBudget:
     """Two shares of bytes, history and media; whoever asks for more than a share gets it alone."""
 
-    def __init__(self, history: int, media: int) -> None:
+    def __init__(self, history: int, media: int, meters: Meters | None = None) -> None:
+        self._wait = (meters or Meters()).step("budget")
         self._size = {Traffic.HISTORY: history, Traffic.MEDIA: media}
         self._free = dict(self._size)
         self._waiting: dict[Traffic, deque[tuple[int, asyncio.Future[None]]]] = {
@@ -43,7 +45,8 @@ class ByteBudget:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting.append((size, turn))
         try:
-            await turn
+            with self._wait:
+                await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._free[traffic] += size

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tobs.engine.runner import keep
 from tobs.engine.spans import NEWEST, merge
+from tobs.engine.timed import TimedWrite, timed
 from tobs.ports import Flow, Ledger, Range, Submit
 from tobs.values import Batch, Span
 
@@ -109,7 +110,9 @@ async def export_chats(
             room(sum(ref.size for ref in wanted))
             await graph.submit(wanted)
 
-    flow = Flow(graph.source, graph.normalise, graph.write, submit, graph.line.budget, graph.line.probes)
+    meters = graph.line.meters
+    write = TimedWrite(graph.write, meters)
+    flow = Flow(graph.source, timed(graph.normalise, meters), write, submit, graph.line.budget, graph.line.probes)
     warnings: list[str] = []
     if wish.history:
         for chat in chats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tobs.engine.budget import ByteBudget
-from tobs.engine.invoke import deadline, fold, lease, observe, retry, wire
+from tobs.engine.invoke import deadline, fold, lease, observe, retry, waiting, wire
 from tobs.engine.media import CoreFetch, HomeLanes, SerialAgenda, SerialParts, follow
 from tobs.engine.pace import Pace
 from tobs.engine.pool import CorePool, PoolLimits
@@ -167,26 +167,30 @@ def connect(line: Line, state: State) -> Line:
     probes.extend(wiring.layers("probe"))
 
     async def core_dial(dc: int | None, key: bytes | None = None) -> Sender:
-        return await service.dial(dc, line.invoke, key)
+        with line.meters.step("dial", dc or service.home):
+            return await service.dial(dc, line.invoke, key)
 
     dial: Dial = core_dial
     for layer in wiring.layers("dial"):
         dial = layer(dial)
-    line.budget = wiring.slot("budget", lambda: ByteBudget(settings.history_budget, settings.media_budget))
+    line.budget = wiring.slot("budget", lambda: ByteBudget(settings.history_budget, settings.media_budget, line.meters))
     line.pool = wiring.slot("pool", lambda: CorePool(dial, settings.pool, service.home), dial=dial)
     line.pace = Pace(state, probes)
     added = wiring.layers("invoke")
     if not any(band is InvokeBand.RETRY for band, _ in added):
         added = [(InvokeBand.RETRY, retry(settings.retries, settings.retry_pause)), *added]
+    before_pace, within_pace = waiting(line.meters.step("pace"))
     line.invoke = fold(
         wire,
         [
             *added,
+            (InvokeBand.PACE, before_pace),
             (InvokeBand.PACE, line.pace.layer),
-            (InvokeBand.LEASE, lease(line.pool)),
+            (InvokeBand.PACE, within_pace),
+            (InvokeBand.LEASE, lease(line.pool, line.meters)),
             (InvokeBand.LEASE, line.pace.gate),
             (InvokeBand.DEADLINE, deadline(line.pool)),
-            (InvokeBand.OBSERVE, observe(probes)),
+            (InvokeBand.OBSERVE, observe(probes, line.meters)),
         ],
     )
     return line
@@ -249,7 +253,7 @@ def assemble(line: Line, ledger: Ledger, write: Write, folder: Path, place: Call
         fetch = layer(fetch)
     disk: Disk = wiring.slot("disk", PlainDisk)
     journal: Journal = wiring.slot("journal", NoJournal)
-    store = Store(folder, place, fetch, disk, ledger, write, line.probes, journal)
+    store = Store(folder, place, fetch, disk, ledger, write, line.probes, journal, line.meters)
     agenda: Agenda = wiring.slot("agenda", lambda: SerialAgenda(store, lanes), work=store, lanes=lanes)
 
     async def accept(refs: Sequence[MediaRef]) -> None:

@@ -7,11 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tobs.errors import LostError, RpcError, TobsError
+from tobs.meters import Meters
 from tobs.values import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from tobs.meters import Step
     from tobs.ports import Call, Invoke, InvokeBand, Pool, Probe
 
 InvokeLayer: TypeAlias = "Callable[[Invoke], Invoke]"
@@ -46,14 +48,47 @@ def retry(times: int, pause: float) -> InvokeLayer:
     return layer
 
 
-def lease(pool: Pool) -> InvokeLayer:
-    """LEASE: borrow a sender for as long as the inner layers take."""
+def waiting(step: Step) -> tuple[InvokeLayer, InvokeLayer]:
+    """Two layers to stand right around another one: the step is under way while a request waits in that one."""
+
+    def outer(inner: Invoke) -> Invoke:
+        async def invoke(call: Call) -> Any:
+            with step:
+                return await inner(call)
+
+        return invoke
+
+    def within(inner: Invoke) -> Invoke:
+        async def invoke(call: Call) -> Any:
+            step.end()
+            try:
+                return await inner(call)
+            finally:
+                step.begin(0)
+
+        return invoke
+
+    return outer, within
+
+
+def lease(pool: Pool, meters: Meters | None = None) -> InvokeLayer:
+    """LEASE: borrow a sender for as long as the inner layers take; `meters` learn how long it was waited for."""
+    meters = meters or Meters()
 
     def layer(inner: Invoke) -> Invoke:
         async def invoke(call: Call) -> Any:
-            async with pool.lease(call.dc, call.traffic) as sender:
-                call.sender = sender
-                return await inner(call)
+            step = meters.step("lease", call.dc or 0)
+            step.begin()
+            waits = True
+            try:
+                async with pool.lease(call.dc, call.traffic) as sender:
+                    step.end()
+                    waits = False
+                    call.sender = sender
+                    return await inner(call)
+            finally:
+                if waits:
+                    step.end()
 
         return invoke
 
@@ -77,8 +112,12 @@ def deadline(pool: Pool) -> InvokeLayer:
     return layer
 
 
-def observe(probes: Sequence[Probe]) -> InvokeLayer:
-    """OBSERVE: tell the probes of each attempt: its seconds on the wire, without any wait before it."""
+def observe(probes: Sequence[Probe], meters: Meters | None = None) -> InvokeLayer:
+    """OBSERVE: tell the probes of each attempt: its seconds on the wire, without any wait before it.
+
+    `meters` learn of each as a step of its traffic at its data centre.
+    """
+    meters = meters or Meters()
     if not probes:
         return lambda inner: inner
 
@@ -91,7 +130,8 @@ def observe(probes: Sequence[Probe]) -> InvokeLayer:
             began = time.perf_counter()
             outcome, size = "lost", 0
             try:
-                answer = await inner(call)
+                with meters.step(call.traffic, call.sender.dc if call.sender else 0):
+                    answer = await inner(call)
                 outcome, size = "ok", getattr(answer, "wire_size", 0)
             except RpcError as error:
                 outcome = error.name

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tobs.engine.media import MIGRATE, STALE
 from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
+from tobs.meters import Meters
 from tobs.values import Same, Settled
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class Store:
         write: Write,
         probes: Sequence[Probe],
         journal: Journal | None = None,
+        meters: Meters | None = None,
     ) -> None:
+        self._meters = meters or Meters()
+        self._settling = self._meters.step("settle")
         self._folder = folder
         self._place = place
         self._fetch = fetch
@@ -62,13 +66,15 @@ class Store:
         self._moving[ref.file_id] = done
         try:
             if (known := self._known(ref, ref.file_id)) is not None:
-                await self._write.settle([known])
+                with self._settling:
+                    await self._write.settle([known])
                 return
             began = time.perf_counter()
             outcome = await self._bring(ref)
             if outcome.status != "done":
                 self.failed.add(ref.file_id)
-            await self._write.settle([outcome])
+            with self._settling:
+                await self._write.settle([outcome])
             for probe in self._probes:
                 probe.file(outcome, time.perf_counter() - began)
         finally:
@@ -112,7 +118,7 @@ class Store:
         opened = await (
             self._disk.open(beside, ref.size, keep=True) if note.have else self._disk.open(beside, ref.size)
         )
-        sink = HashingSink(note.around(opened), beside, ref.size)
+        sink = HashingSink(note.around(opened), beside, ref.size, self._meters)
         try:
             got = await self._fetch(ref, sink, note.have)
         finally:
@@ -156,7 +162,9 @@ class NoJournal:
 class HashingSink:
     """Passes bytes on and hashes them in order, whatever order they come in."""
 
-    def __init__(self, sink: Sink, path: Path, size: int) -> None:
+    def __init__(self, sink: Sink, path: Path, size: int, meters: Meters | None = None) -> None:
+        meters = meters or Meters()
+        self._writing, self._hashing, self._closing = meters.step("write"), meters.step("hash"), meters.step("sync")
         self._sink = sink
         self._path = path
         self._size = size
@@ -167,7 +175,12 @@ class HashingSink:
 
     async def write(self, offset: int, data: bytes) -> None:
         """Write and hash; a part written again replaces the first and starts the hash anew."""
-        await self._sink.write(offset, data)
+        with self._writing:
+            await self._sink.write(offset, data)
+        with self._hashing:
+            self._take(offset, data)
+
+    def _take(self, offset: int, data: bytes) -> None:
         if offset < self._at:
             self._hash, self._at = hashlib.sha256(), 0
             self._ahead.clear()
@@ -194,12 +207,14 @@ class HashingSink:
     async def close(self) -> None:
         """Close the sink below; bytes are safe on disk after it."""
         self._ahead.clear()
-        await self._sink.close()
+        with self._closing:
+            await self._sink.close()
 
     async def digest(self) -> str:
         """SHA-256 of the whole file, in hexadecimal; what was not hashed on the way is read back."""
         if self._at < self._size:
-            await asyncio.to_thread(self._read_back)
+            with self._hashing:
+                await asyncio.to_thread(self._read_back)
         return self._hash.hexdigest()
 
     def _read_back(self) -> None:

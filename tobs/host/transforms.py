@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tobs.archive.archive import Archive
     from tobs.engine.graph import Line
     from tobs.knobs import Value
+    from tobs.meters import Meters
     from tobs.ports import Transform
+    from tobs.values import Job
 
 
 @asynccontextmanager
@@ -34,7 +36,7 @@ async def derived_beside(line: Line, archive: Archive) -> AsyncIterator[Derived 
     transform: Transform = children
     for layer in line.wiring.layers("transform"):
         transform = layer(transform)
-    derived = Derived(archive.folder, recipes, transform, limits, archive.derivable, line.meters)
+    derived = Derived(archive.folder, recipes, _timed(transform, line.meters), limits, archive.derivable, line.meters)
     line.probes.append(derived)
     try:
         await derived.start()
@@ -43,6 +45,17 @@ async def derived_beside(line: Line, archive: Archive) -> AsyncIterator[Derived 
         line.probes.remove(derived)
         await derived.close()
         await children.close()
+
+
+def _timed(transform: Transform, meters: Meters) -> Transform:
+    """The same, as a step of the run."""
+    step = meters.step("transform")
+
+    async def timed(job: Job) -> None:
+        with step:
+            await transform(job)
+
+    return timed
 
 
 def limits_of(knobs: Mapping[str, Value]) -> Limits:

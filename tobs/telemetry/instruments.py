@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry.metrics import Observation
 
 from tobs.telemetry import names
-from tobs.telemetry.names import DC, DIRECTION, METHOD, MODE, OUTCOME, STAGE, Attributes
+from tobs.telemetry.names import ACTIVE, DC, DIRECTION, METHOD, MODE, OUTCOME, STAGE, Attributes
 from tobs.telemetry.probe import is_error
 
 if TYPE_CHECKING:
@@ -23,16 +24,20 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions, Meter
 
-    from tobs.meters import Level, Meters, Stage
+    from tobs.meters import Level, Meters, Stage, Step
     from tobs.telemetry.probe import RunProbe
 
 STATUS = Path("/proc/self/status")
 IO = Path("/proc/self/io")
+SCHEDULE = "/proc/self/task/{}/schedstat"
 
 
 @dataclass(slots=True)
 class Board:
-    """What the instruments read. `limits` by name; `complete` is None until the run has ended."""
+    """What the instruments read. `limits` by name; `complete` is None until the run has ended.
+
+    It is made in the event loop's thread, whose system id is `loop`; `before` is what that thread had used by then.
+    """
 
     probe: RunProbe
     meters: Meters
@@ -40,6 +45,8 @@ class Board:
     began: float = field(default_factory=time.perf_counter)
     ended: float | None = None
     complete: bool | None = None
+    loop: int = field(default_factory=threading.get_native_id)
+    before: dict[str, float] = field(default_factory=lambda: loop_time(threading.get_native_id()))
 
 
 Reading = tuple[float, Attributes]
@@ -93,6 +100,20 @@ def _parts(board: Board) -> Iterator[Reading]:
         for bits, size in list(series.part_sizes.items()):
             if series.parts is not None:
                 yield size, series.parts[bits]
+
+
+def _of_steps(number: Callable[[Step], float]) -> Callable[[Board], Iterator[Reading]]:
+    def read(board: Board) -> Iterator[Reading]:
+        for step in list(board.meters.steps.values()):
+            yield number(step), {STAGE: step.kind, DC: step.dc} if step.dc else {STAGE: step.kind}
+
+    return read
+
+
+def _activity(board: Board) -> Iterator[Reading]:
+    activity = board.meters.activity
+    for held, seconds in list(activity.held.items()):
+        yield seconds, {ACTIVE: "+".join(sorted(kind for kind, bit in list(activity.bits.items()) if held & bit))}
 
 
 def _of_stages(number: Callable[[Stage], float]) -> Callable[[Board], Iterator[Reading]]:
@@ -164,6 +185,25 @@ def io_calls(status: Path = IO) -> dict[str, int] | None:
         return None
 
 
+def loop_time(thread: int) -> dict[str, float]:
+    """Seconds that a thread of this process ran (`cpu`) and waited for a processor (`runnable`); empty if not told.
+
+    The first two numbers of Linux's schedstat (https://docs.kernel.org/scheduler/sched-stats.html), in nanoseconds.
+    """
+    if sys.platform != "linux":
+        return {}
+    try:
+        cpu, runnable = Path(SCHEDULE.format(thread)).read_text().split()[:2]
+        return {"cpu": int(cpu) / 1e9, "runnable": int(runnable) / 1e9}
+    except (OSError, ValueError):
+        return {}
+
+
+def _loop(board: Board) -> Iterator[Reading]:
+    for mode, seconds in loop_time(board.loop).items():
+        yield max(0.0, seconds - board.before.get(mode, 0.0)), {MODE: mode}
+
+
 def _io_calls(_: Board) -> Iterator[Reading]:
     for direction, calls in (io_calls() or {}).items():
         yield calls, {DIRECTION: direction}
@@ -221,6 +261,11 @@ INSTRUMENTS = (
     Instrument(names.WAIT_GET, "s", "Workers without input.", _of_stages(lambda stage: stage.wait_get)),
     Instrument(names.ITEMS, "{item}", "Items worked off.", _of_stages(lambda stage: stage.items)),
     Instrument(names.WORKERS, "{worker}", "Workers of a stage.", _of_stages(lambda stage: stage.workers), sums=False),
+    Instrument(names.STEP_TIME, "s", "Steps that core takes, their sum.", _of_steps(lambda step: step.integral)),
+    Instrument(names.STEP_ACTIVE, "s", "At least one such step under way.", _of_steps(lambda step: step.active)),
+    Instrument(names.STEPS, "{step}", "Steps that core took.", _of_steps(lambda step: step.count)),
+    Instrument(names.STEP_PEAK, "{step}", "The most under way at once.", _of_steps(lambda step: step.peak), sums=False),
+    Instrument(names.ACTIVITY, "s", "By which kinds of step were under way at once.", _activity),
     Instrument(names.QUEUE_DEPTH, "{item}", "Items in a queue.", _depths, sums=False),
     Instrument(names.QUEUE_CAPACITY, "{item}", "Items a queue may hold.", _capacities, sums=False),
     Instrument(names.QUEUE_INTEGRAL, "{item}.s", "Depth times seconds, up to the last change.", _integrals),
@@ -256,6 +301,7 @@ INSTRUMENTS = (
     ),
     Instrument(names.LIMIT, "{request}", "Limits in force.", _limits, sums=False),
     Instrument(names.CPU, "s", "Processor time of the whole process and of its children that have ended.", _cpu),
+    Instrument(names.LOOP, "s", "The event loop's thread: running, and waiting for a processor. Linux only.", _loop),
     Instrument(names.IO_CALLS, "{call}", "System calls that read or write, Linux only.", _io_calls),
     Instrument(names.MEMORY_PEAK, "By", "Peak resident memory, Linux only.", _memory, sums=False),
     Instrument(names.RUN_DURATION, "s", "Since the run began.", _duration, sums=False),
