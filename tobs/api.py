@@ -1,5 +1,6 @@
 """The one door that plugins import."""
 
+from tobs.advice import Advice, Change, Distribution, Load, Prediction, RunRecord
 from tobs.errors import (
     ArchiveError,
     ConnectError,
@@ -72,6 +73,7 @@ from tobs.values import (
 __all__ = [
     "PAGE",
     "UNLIMITED",
+    "Advice",
     "Agenda",
     "ArchiveError",
     "ArchiveWrite",
@@ -81,11 +83,13 @@ __all__ = [
     "Budget",
     "Bytes",
     "Call",
+    "Change",
     "Chat",
     "ConnectError",
     "Context",
     "Dial",
     "Disk",
+    "Distribution",
     "Expectation",
     "Fetch",
     "FetchBand",
@@ -99,6 +103,7 @@ __all__ = [
     "Knob",
     "Lanes",
     "Level",
+    "Load",
     "LogBatcher",
     "LogLimiter",
     "LogSite",
@@ -112,11 +117,13 @@ __all__ = [
     "Part",
     "Parts",
     "Pool",
+    "Prediction",
     "Probe",
     "Range",
     "Ranges",
     "ReadPart",
     "RpcError",
+    "RunRecord",
     "Runner",
     "Same",
     "Sender",

@@ -1,5 +1,7 @@
 """The hooks. Each is called once, while a run is assembled; what it returns is folded into the engine's graph.
 
+One, `tobs_advise`, is no part of a run: `tobs advise` calls it about a run that has ended.
+
 A plugin is a class. It is made with its knobs, and implements the hooks it wants as methods marked `@hook`. A
 method takes any of the arguments below by name. A **slot** hook returns the strategy that takes the baseline's
 place; a **layers** hook returns a function that wraps what it is given, where needed with the band it belongs to.
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from tobs.advice import Advice, RunRecord
     from tobs.ports import (
         Agenda,
         ArchiveWrite,
@@ -141,3 +144,10 @@ class Hooks:
     @spec
     def tobs_lifespan(self, ctx: Context) -> AbstractAsyncContextManager[None]:  # type: ignore[empty-body]
         """Around: entered before the first chat, left after the last; may start tasks that end with it."""
+
+    @spec
+    def tobs_advise(self, run: RunRecord) -> Advice:  # type: ignore[empty-body]
+        """Advice: say from a run's metrics what limits it and what to change; the manifest provides `advice`.
+
+        Asked by `tobs advise` alone, about a run that has ended; no other hook of the plugin is called then.
+        """

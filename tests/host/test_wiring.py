@@ -20,7 +20,7 @@ from tobs.engine.store import NoJournal, PlainDisk
 from tobs.errors import PluginError, UsageError
 from tobs.hookspecs import SLOTS
 from tobs.host import conform
-from tobs.host.wiring import HOOKS, HookWiring
+from tobs.host.wiring import BESIDE, HOOKS, HookWiring
 from tobs.manifest import Manifest
 
 PORTS_ASKED = {"probe", "dial", "invoke", "fetch", "filter", "submit", "ranges", "log", "lifespan", "transform", *SLOTS}
@@ -125,7 +125,7 @@ def test_answers_are_kept_where_a_filter_stands_and_nowhere_else() -> None:
 
 def test_a_run_asks_for_every_port_that_has_a_hook_and_never_twice() -> None:
     graph = whole((witness("one", "ports"),))
-    assert {f"tobs_{port}" for port in PORTS_ASKED} == HOOKS
+    assert {f"tobs_{port}" for port in PORTS_ASKED} == HOOKS - BESIDE
     for port in PORTS_ASKED - {*SLOTS}:
         with pytest.raises(AssertionError, match="asked for twice"):
             graph.line.wiring.layers(port)
@@ -134,7 +134,7 @@ def test_a_run_asks_for_every_port_that_has_a_hook_and_never_twice() -> None:
 def test_every_slot_and_layer_knows_what_to_check() -> None:
     assert set(conform.SLOT_PORTS) == {*SLOTS}
     unchecked = {"probe", "log", "lifespan"}
-    assert {f"tobs_{port}" for port in {*conform.SLOT_PORTS, *conform.LAYER_PORTS, *unchecked}} == HOOKS
+    assert {f"tobs_{port}" for port in {*conform.SLOT_PORTS, *conform.LAYER_PORTS, *unchecked}} == HOOKS - BESIDE
     for port, base in ((conform.SLOT_PORTS[slot], BASELINE[slot]) for slot in SLOTS):
         assert conform.fault_of(object(), port)
         assert not isinstance(base, type) or conform.fault_of(base, port) == "is a class and not an instance of it"

@@ -14,6 +14,7 @@ from tobs.cli import (
     ab,
     ablate,
     accounts,
+    advise,
     demo,
     export,
     lab,
@@ -91,6 +92,7 @@ app.command("priorities")(fail_softly(priorities.priorities))
 app.command("report")(fail_softly(report.report))
 app.command("runs")(fail_softly(runs.runs))
 app.command("tune")(fail_softly(tune.tune))
+app.command("advise")(fail_softly(advise.advise))
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(lab.app, name="lab")

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 HOOKS = frozenset(name for name in vars(Hooks) if name.startswith("tobs_"))
+BESIDE = frozenset({"tobs_advise"})
+"""Hooks that no run asks for."""
 
 
 @dataclass(frozen=True, slots=True)
