@@ -12,6 +12,10 @@ class TestAdaptiveConnections(PluginContract):
     plugin = "adaptive_connections"
 
 
+class TestAdvisor(PluginContract):
+    plugin = "advisor"
+
+
 class TestAsyncPipeline(PluginContract):
     plugin = "async_pipeline"
 
