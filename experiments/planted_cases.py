@@ -12,8 +12,8 @@ from dataclasses import dataclass
 class Case:
     """`kind` and `stages` are what an advice has to name. `removal` is an arm without the bottleneck.
 
-    It is run where the advice names no arm; else the arm that is advised is. `unlimited` means that nothing in the
-    program removes it: the advice has to expect little of any arm.
+    It is run where the advice names no arm; else the arm that is advised is. Where nothing in the program removes the
+    bottleneck, it is what somebody might try in vain, and the advice has to expect nothing of any arm.
     """
 
     name: str
@@ -106,9 +106,9 @@ SEEN = (
         ("history",),
         "baseline +takeout",
         text(
-            3200,
+            4500,
             10,
-            "[limits.history]\nburst = 8\nper_second = 5\nwait = [1, 1]\n[limits.takeout]\nfactor = 3\n",
+            "[limits.history]\nburst = 8\nper_second = 8\nwait = [1, 1]\n[limits.takeout]\nfactor = 3\n",
         ),
     ),
     Case(
@@ -118,7 +118,8 @@ SEEN = (
         ("transform",),
         "baseline",
         media(
-            "photos = { count = 30, median_kb = 300, sigma = 0.3 }\nvideos = { count = 10, median_kb = 600, sigma = 0.3 }",
+            "photos = { count = 30, median_kb = 300, sigma = 0.3 }\n"
+            "videos = { count = 10, median_kb = 600, sigma = 0.3 }",
             "{ id = 2, rtt_ms = 0 }",
         ),
     ),
@@ -132,11 +133,11 @@ SEEN = (
     ),
     Case(
         "heavy_commit",
-        "baseline +planted_faults planted_faults.burn_ms=50",
+        "baseline +planted_faults planted_faults.burn_ms=25",
         "cpu",
         ("commit",),
         "baseline",
-        text(4000, 0),
+        text(10_000, 0),
     ),
     Case(
         "full_line",
@@ -183,11 +184,11 @@ HELD_OUT = (
     ),
     Case(
         "slow_commit",
-        "baseline +planted_faults planted_faults.commit_ms=80",
+        "baseline +planted_faults planted_faults.commit_ms=25",
         "disk",
         ("commit",),
         "baseline",
-        text(4000, 0),
+        text(10_000, 0),
     ),
     Case(
         "far_home",

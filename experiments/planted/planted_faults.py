@@ -1,4 +1,4 @@
-"""Faults to be planted in an export, as a plugin: a disk that syncs slowly, commits that wait or keep the processor busy.
+"""Faults to be planted in an export, as a plugin: a disk that syncs slowly, commits that wait or burn processor time.
 
 experiments/planted.py announces it to the runs that it starts. It changes what lies below every port, so that the run
 and its plugins are the ones that are always run.
@@ -11,9 +11,9 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from tobs_disk_io import system
 from tobs.api import Knob, Manifest, Value, hook
 from tobs.archive import store
+from tobs_disk_io import system
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -36,7 +36,9 @@ class PlantedFaults:
     """See the manifest."""
 
     def __init__(self, knobs: Mapping[str, Value]) -> None:
-        self._sync, self._commit, self._burn = (float(knobs[name]) / 1000 for name in ("sync_ms", "commit_ms", "burn_ms"))
+        self._sync, self._commit, self._burn = (
+            float(knobs[name]) / 1000 for name in ("sync_ms", "commit_ms", "burn_ms")
+        )
 
     @hook
     def tobs_lifespan(self) -> AbstractAsyncContextManager[None]:
@@ -45,13 +47,6 @@ class PlantedFaults:
 
     @asynccontextmanager
     async def _planted(self) -> AsyncIterator[None]:
-        kept: list[tuple[Any, str, Any]] = [
-            (os, "fsync", os.fsync),
-            (system, "sync_filesystem", system.sync_filesystem),
-            (store.Store, "commit", store.Store.commit),
-        ]
-        os.fsync = slowed(os.fsync, self._sync)
-        system.sync_filesystem = slowed(system.sync_filesystem, self._sync)
         commit = store.Store.commit
 
         async def late(own: store.Store, batch: Any) -> None:
@@ -61,7 +56,14 @@ class PlantedFaults:
                 pass
             await commit(own, batch)
 
-        store.Store.commit = late  # type: ignore[method-assign]
+        planted: tuple[tuple[Any, str, Any], ...] = (
+            (os, "fsync", slowed(os.fsync, self._sync)),
+            (system, "sync_filesystem", slowed(system.sync_filesystem, self._sync)),
+            (store.Store, "commit", late),
+        )
+        kept = [(owner, name, getattr(owner, name)) for owner, name, _ in planted]
+        for owner, name, value in planted:
+            setattr(owner, name, value)
         try:
             yield
         finally:
@@ -69,7 +71,7 @@ class PlantedFaults:
                 setattr(owner, name, value)
 
 
-def slowed(call: Callable[[int], Any], seconds: float) -> Callable[[int], Any]:
+def slowed(call: Callable[..., Any], seconds: float) -> Callable[[int], Any]:
     """The same, after so many seconds."""
 
     def slow(fd: int) -> Any:
