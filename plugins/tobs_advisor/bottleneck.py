@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tobs.api import Load
 from tobs_advisor.figures import FILE, LOOP
-from tobs_advisor.model import HELD_UP, shared
+from tobs_advisor.model import HELD, HELD_UP, shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 BUSY = 0.8
 """Share of the run from which on a loop that is busy is what limits it."""
-HELD = 0.6
-"""Share of a step's time from which on it is the processor's and not the disk's."""
 OF_FLIGHT = 0.5
 """Share of an answer's time that its round trip takes, from which on it is latency and not bandwidth."""
 FEW = 0.05

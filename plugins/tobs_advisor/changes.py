@@ -66,11 +66,13 @@ def ceiling(figures: Figures, found: Load) -> float:
 
 
 def _weighed(run: RunRecord, figures: Figures, idea: Idea, way: Way) -> Change:
-    def ratio(of: Way) -> float:
-        return figures.wall / max(forecast(figures, of, way).seconds, 1e-3)
+    undisturbed = replace(figures, loop=figures.processor)
+
+    def ratio(of: Way, run: Figures = figures) -> float:
+        return figures.wall / max(forecast(run, of, way).seconds, 1e-3)
 
     expected, worst = ratio(idea.way), ratio(idea.worst)
-    best = ratio(idea.best) if idea.best else expected
+    best = max(ratio(idea.best or idea.way), ratio(idea.best or idea.way, undisturbed))
     low, high = sorted((min(worst, expected), max(best, expected)))
     arm = armed(run.arm, idea.arm) if idea.arm else None
     return Change(

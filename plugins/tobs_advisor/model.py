@@ -21,8 +21,8 @@ PAGE_WORK = 0.002
 """Seconds of work a page, by which async_pipeline chooses its requests in flight."""
 SLOW_SYNC = 0.1
 """Seconds of a sync from which on disk_io syncs each file for itself, two groups at once."""
-OCCUPIED = 0.8
-"""Share of the run from which on the loop's waits for a processor count as work: another way has them too."""
+HELD = 0.6
+"""Share of a step's time from which on it is the processor's and not the disk's."""
 HELD_UP = 0.3
 """Share of the run in which something waited for the budget, from which on it is what bounds the parts in flight."""
 SHARED = 0.42
@@ -140,20 +140,27 @@ def _times(figures: Figures, way: Way, base: Way) -> Forecast:
         derived *= base.transforms / way.transforms
         if start + derived > seconds:
             seconds, path = start + derived, {"dial": start, "transform": derived}
-    # A thread that works little waits for a processor each time it wakes; at once it wakes for many things.
-    busy = figures.loop if figures.loop > OCCUPIED * figures.wall else figures.processor
-    least = busy / way.speed("loop") - _spared(figures, way)
+    # What the loop works, and waits for a processor, goes with its requests and not with how many are in flight.
+    busy = (figures.loop - _spared(figures, way)) * _fewer(figures, way, base)
+    least = start + busy / way.speed("loop")
     if seconds < least:
         seconds, path = least, {"loop": least}
     return Forecast(seconds, path)
 
 
+def _fewer(figures: Figures, way: Way, base: Way) -> float:
+    """Requests there would be, as a share of those there were."""
+    asked = figures.pages + sum(centre.requests for centre in figures.centres)
+    would = figures.pages + sum(_requests(figures, centre, way, base) for centre in figures.centres)
+    return would / asked if asked else 1.0
+
+
 def _spared(figures: Figures, way: Way) -> float:
-    """Seconds of the loop that steps which are faster now no longer take, as far as they were the processor's."""
+    """Seconds of the loop that steps which are faster now no longer take, if they were the processor's."""
     held = [
         figures.steps.get(kind, 0.0) * (1 - 1 / way.speed(kind)) for kind in ("commit", "normalise", "hash", "settle")
     ]
-    return min(sum(held), figures.loop)
+    return min(sum(held), figures.loop) if figures.loop >= HELD * sum(held) else 0.0
 
 
 def _home_dial(figures: Figures) -> float:

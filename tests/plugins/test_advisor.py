@@ -225,7 +225,7 @@ def test_migrations_are_saved_by_asking_the_right_data_centre() -> None:
     assert saved["baseline +dc_routing"] == pytest.approx(5.8 / 1.0, rel=0.1)
 
 
-@pytest.mark.parametrize(("loop", "kind"), [(0.3, "disk"), (4.1, "cpu")])
+@pytest.mark.parametrize(("loop", "kind"), [(0.2, "disk"), (4.1, "cpu")])
 def test_commits_are_the_disk_s_unless_the_processor_was_busy(loop: float, kind: str) -> None:
     run = Run().history(40, 0.005).step("commit", 40, 4.0).number("loop.time", loop, mode="cpu")
     advice = asked(run.went(commit=4.0, history=0.2, normalise=0.05))
