@@ -41,8 +41,9 @@ def _after(
     run: RunRecord, drawn: Figures, found: Load, way: Way, proposed: list[Change], stages: list[Load]
 ) -> Load | None:
     """What has most of the run when the first change is made."""
-    if not proposed:
+    changed = ways(run, drawn, found, way).get(proposed[0].what)
+    if changed is None:
         return None
-    path = forecast(drawn, ways(run, drawn, found, way)[proposed[0].what], way).path
+    path = forecast(drawn, changed, way).path
     name = max(path, key=lambda component: path[component])
     return next((load for load in stages if load.stage == name), None)

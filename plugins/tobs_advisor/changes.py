@@ -48,7 +48,15 @@ def changes(run: RunRecord, figures: Figures, found: Load, way: Way) -> list[Cha
     helping = sorted((one for one in known if one.predicted.ratio >= SLIGHT), key=lambda one: -one.predicted.ratio)
     inside = [one for one in helping if one.arm]
     outside = [_weighed(run, figures, idea, way) for idea in _outside(figures, found, way)]
-    return inside + [one for one in helping if not one.arm] + outside + [one for one in known if one not in helping]
+    rest = [one for one in known if one not in helping]
+    return [*inside, *(one for one in helping if not one.arm), *outside, *rest] or [_nothing(figures, found)]
+
+
+def _nothing(figures: Figures, found: Load) -> Change:
+    """What is said where the program has no further means."""
+    why = f"Everything that is known to help a run of this kind ({found.kind} of {found.stage}) is on already."
+    expected = Prediction("wall", 1.0, 1.0, ceiling(figures, found), "nothing")
+    return Change("Leave the program as it is.", why, expected)
 
 
 def ways(run: RunRecord, figures: Figures, found: Load, way: Way) -> dict[str, Way]:

@@ -27,6 +27,8 @@ HELD_UP = 0.3
 """Share of the run in which something waited for the budget, from which on it is what bounds the parts in flight."""
 SHARED = 0.42
 """Share of what the open connections could bring, each at its best, below which something else holds them."""
+CROWDED = 2.2
+"""Times as long as a connection by itself takes, from which on an answer must have waited for others' bytes."""
 KILOBYTE = 1024
 
 
@@ -107,9 +109,11 @@ def depth_of(figures: Figures, fixed: int, most: int) -> int:
 
 
 def shared(centre: Centre) -> bool:
-    """Whether connections bring less together than each could alone, though their requests overlap."""
+    """Whether connections bring less together than each could alone, and answers take longer than theirs would."""
     could = centre.rate * centre.connections
-    return centre.connections > 1 and centre.flying > 1 and centre.throughput < SHARED * could < inf
+    alone = centre.round_trip + centre.transfer * max(1.0, centre.flying / max(1, centre.connections))
+    full = centre.seconds > CROWDED * alone and centre.throughput < SHARED * could < inf
+    return centre.connections > 1 and centre.flying > 1 and full
 
 
 def forecast(figures: Figures, way: Way, base: Way) -> Forecast:
@@ -187,9 +191,7 @@ def _media(figures: Figures, way: Way, base: Way) -> dict[str, float]:
     if not figures.centres:
         return {}
     requests = {centre.dc: _requests(figures, centre, way, base) for centre in figures.centres}
-    moved = (
-        figures.migrations * (0.0 if way.routed and not base.routed else 1.0) / (way.in_flight if way.parallel else 1)
-    )
+    moved = 0.0 if way.routed else figures.migrations / (way.connections * way.in_flight if way.parallel else 1)
     synced = figures.steps.get("sync", 0.0)
     loop = sum(figures.steps.get(kind, 0.0) / way.speed(kind) for kind in ("settle", "hash", "write"))
     paced = 0.0

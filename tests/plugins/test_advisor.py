@@ -319,3 +319,11 @@ def test_a_run_with_the_plugin_on_does_not_load_the_analysis(monkeypatch: pytest
         monkeypatch.delitem(sys.modules, module)
     __import__("tobs_advisor.plugin").plugin.Advisor({})
     assert [name for name in sys.modules if name.startswith("tobs_advisor.")] == ["tobs_advisor.plugin"]
+
+
+def test_where_nothing_is_left_to_change_that_is_said() -> None:
+    on = ("adaptive_connections", "async_pipeline", "dc_routing", "parallel_media")
+    run = Run("all", on).history(1, 0.1, peak=1).media(40, 0.12, 300_000, best=0.11, flying=8, connections=4)
+    (only,) = asked(run.went(media=3.0, dial=0.3, history=0.3)).changes
+    assert (only.arm, only.predicted.ratio) == (None, 1.0)
+    assert only.predicted.high > 1

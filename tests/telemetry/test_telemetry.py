@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -229,6 +230,37 @@ def test_levels_tell_what_is_held_the_most_that_was_and_the_limit(file: Path) ->
     metrics = read(file)
     which = {names.STAGE: "pages"}
     assert [metrics.value(name, which) for name in (names.HELD, names.HELD_PEAK, names.HELD_LIMIT)] == [30, 90, 80]
+
+
+def test_steps_and_what_was_under_way_share_out_the_run(file: Path) -> None:
+    meters = Meters()
+    telemetry = start(file, meters)
+    media, write = meters.step("media", 4), meters.step("write")
+    media.begin()
+    with write:
+        pass
+    telemetry.close(complete=True)
+    metrics = read(file)
+    assert metrics.total(names.STEPS, {names.STAGE: "media", names.DC: 4}) == 1
+    assert metrics.total(names.STEP_TIME, {names.STAGE: "write"}) == write.integral > 0
+    assert metrics.total(names.STEP_ACTIVE) == write.active + media.active
+    assert metrics.value(names.STEP_PEAK, {names.STAGE: "media", names.DC: 4}) == 1
+    shared_out = metrics.by(names.ACTIVITY, names.ACTIVE)
+    assert shared_out["media+write"] == pytest.approx(write.active)
+    assert shared_out["media"] > 0, "what is under way at the end belongs to the run as well"
+    assert sum(shared_out.values()) <= metrics.seconds
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells")
+def test_what_the_loop_s_thread_ran_is_told(file: Path) -> None:
+    telemetry = start(file, Meters())
+    spent = time.thread_time() + 0.02
+    while time.thread_time() < spent:
+        pass
+    telemetry.close(complete=True)
+    told = read(file).by(names.LOOP, names.MODE)
+    assert told.keys() == {"cpu", "runnable"}
+    assert 0.02 <= told["cpu"] <= read(file).seconds
 
 
 async def test_each_item_s_wait_in_a_queue_is_recorded_and_littles_law_holds(file: Path) -> None:

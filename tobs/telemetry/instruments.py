@@ -112,7 +112,10 @@ def _of_steps(number: Callable[[Step], float]) -> Callable[[Board], Iterator[Rea
 
 def _activity(board: Board) -> Iterator[Reading]:
     activity = board.meters.activity
-    for held, seconds in list(activity.held.items()):
+    found = dict(activity.held)
+    if board.ended is not None and activity.since:  # the last stretch ends with the run; until then it is left out
+        found[activity.now] = found.get(activity.now, 0.0) + max(0.0, board.ended - activity.since)
+    for held, seconds in found.items():
         yield seconds, {ACTIVE: "+".join(sorted(kind for kind, bit in list(activity.bits.items()) if held & bit))}
 
 
