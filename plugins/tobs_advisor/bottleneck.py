@@ -120,6 +120,8 @@ def evidence(found: Load, figures: Figures, way: Way) -> Iterator[str]:
     yield f"{figures.share(stage):.0%} of the run belongs to {stage}; it was alone under way for {alone:.2f} s."
     if found.kind == "server":
         yield f"The server asked for {figures.flood_seconds:.0f} s of waits; staying below its rate took the rest."
+    if figures.errors:
+        yield f"{figures.errors} attempts were lost or refused; each may have cost a pause before the next."
     if found.stage == "history" and figures.pages:
         may = way.depth if way.pipelined else 1
         yield (

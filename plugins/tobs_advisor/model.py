@@ -78,7 +78,8 @@ def way_of(run: RunRecord, figures: Figures) -> Way:
     budget = knobs.get("core.media_budget_mb", 256) * 1_000_000 / part
     if parallel and figures.steps.get("budget", 0.0) > HELD_UP * figures.wall:  # parts of other sizes fit otherwise
         budget = sum(centre.flying for centre in figures.centres)
-    most = min(files * parts if files and parts else inf, max(1.0, budget))
+    each = sum(centre.requests for centre in figures.centres) / max(1, figures.files)  # parts that a file has
+    most = min(files * max(1.0, min(parts or inf, each)) if files else inf, max(1.0, budget))
     adaptive = "adaptive_connections" in on
     connections = knobs.get("core.connections", 4)
     in_flight = knobs.get("core.in_flight", 2)

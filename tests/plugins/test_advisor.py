@@ -195,9 +195,16 @@ def test_a_budget_that_keeps_parts_from_flying_is_named() -> None:
     assert advice.bottleneck.saturation == pytest.approx(30 / 6.75, rel=0.01)
 
 
+def test_a_knob_that_allows_one_file_at_a_time_is_to_be_let_go() -> None:
+    arm = "baseline +parallel_media parallel_media.files=1"
+    run = Run(arm, ("parallel_media",), {"parallel_media.files": 1}).history(1, 0.08)
+    advice = asked(run.media(60, 0.08, 30_000).went(media=4.8, dial=0.2, history=0.24))
+    assert names(advice) == ("media", "latency")
+    assert advice.changes[0].arm == "baseline +parallel_media parallel_media.files=0 parallel_media.parts=0"
+    assert 2 < advice.changes[0].predicted.ratio < 7
+
+
 def test_waits_for_the_server_are_its_own_and_a_takeout_may_help() -> None:
-    run = far_text()
-    run.numbers.clear()
     run = Run().history(40, 0.01).number("flood_wait.time", 1, method=GET_HISTORY)
     advice = asked(run.went(pace=5.0, history=0.42, dial=0.1).step("pace", 42, 5.0))
     assert names(advice) == ("history", "server")
@@ -298,6 +305,7 @@ def test_errors_stand_with_their_traffic() -> None:
     run = far_text().media(3, 0.1, 1000).number("errors", 2, method=GET_FILE).number("errors", 3, method=GET_HISTORY)
     errors = {load.stage: load.errors for load in asked(run).stages}
     assert errors == {**dict.fromkeys(errors, 0), "media": 2, "history": 3}
+    assert any(sentence.startswith("5 attempts were lost") for sentence in asked(run).evidence)
 
 
 @pytest.mark.parametrize(
