@@ -3,7 +3,8 @@
 Each case of experiments/planted_cases.py is run on a local Telegram and the advisor is asked about its first run. Then
 the arm that it advises is run too, or where it names none the case's own removal, in turn with the first arm and on the
 same seeds. Predicted and measured are ratios of the runs' times. Exit code 1 if fewer than 95 % of the bottlenecks are
-named, or fewer than 75 % of the predictions are within 30 % of the measured ratio's median.
+named, or fewer than 75 % of the predictions are within 30 % of the measured ratio's median. Runs that `--output` holds
+already are not made again, so that rules can be looked at anew.
 
     python experiments/planted.py [--repeats N] [--part seen|held_out|all] [--only NAME …] [--output DIR]
 """
@@ -21,14 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planted_cases import CASES, HELD_OUT, SEEN
-from tobs.experiment.launch import METRICS, Trial, launch
+from tobs.experiment.launch import METRICS, RUN, Trial, launch
 from tobs.host.arm import parse_arm
 from tobs.host.plugins import discover
 from tobs.host.resolve import resolve
+from tobs.telemetry import read
 
 if TYPE_CHECKING:
     from planted_cases import Case
-    from tobs.experiment.launch import Result
 
 NAMED, NEAR = 0.95, 0.75
 WITHIN = 0.3
@@ -47,30 +48,36 @@ def announce(folder: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def run(case: Case, arm: str, seed: int, folder: Path) -> Result:
-    """One export. Ends the experiment if it is not valid."""
+def run(case: Case, arm: str, seed: int, folder: Path) -> float:
+    """One export's seconds; one that is there is not made again. Ends the experiment if it is not valid."""
     plan = resolve(discover().manifests, parse_arm(arm)).require()
+    if (folder / RUN).is_file() and _same(json.loads((folder / RUN).read_text(encoding="utf-8")), plan.hash, seed):
+        return read(folder / METRICS).seconds
     scenario = folder.parent / f"{case.name}.toml"
     scenario.parent.mkdir(parents=True, exist_ok=True)
     scenario.write_text(f'name = "{case.name}"\nseed = 1\n{case.scenario}', encoding="utf-8")
     result = launch(Trial(folder, str(scenario), 1.0, seed, "@tobs_planted", arm, plan.hash, {"tobs.seed": seed}))
     if result.invalid:
         raise SystemExit(f"{case.name}, {arm}: {result.invalid}; see {folder}")
-    return result
+    return result.measurements["wall"]
+
+
+def _same(facts: dict[str, Any], plan_hash: str, seed: int) -> bool:
+    return not facts["invalid"] and facts["plan_hash"] == plan_hash and facts["seed"] == seed
 
 
 def tried(case: Case, repeats: int, folder: Path) -> dict[str, Any]:
     """What was planted, advised, predicted and measured."""
-    first = run(case, case.arm, 1, folder / "1-planted")
+    walls = [run(case, case.arm, 1, folder / "1-planted")]
     advice = asked(folder / "1-planted" / METRICS)
     bottleneck, predicted = advice["bottleneck"], advice["predicted"]
     arm = next((change["arm_change"] for change in advice["changes"][:1] if change["arm_change"]), None)
     other = arm or case.removal
-    ratios, walls = [], [first.measurements["wall"]]
+    ratios = []
     for repeat in range(1, repeats + 1):
         if repeat > 1:
-            walls.append(run(case, case.arm, repeat, folder / f"{repeat}-planted").measurements["wall"])
-        changed = run(case, other, repeat, folder / f"{repeat}-changed").measurements["wall"]
+            walls.append(run(case, case.arm, repeat, folder / f"{repeat}-planted"))
+        changed = run(case, other, repeat, folder / f"{repeat}-changed")
         ratios.append(walls[-1] / changed)
     measured = statistics.median(ratios)
     return {

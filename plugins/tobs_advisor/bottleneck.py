@@ -100,9 +100,18 @@ def kind_of(stage: str, figures: Figures) -> str:
         return "disk"
     if stage == "pace":
         return "server"
-    if stage == "media" and (centre := slowest(figures)) is not None:
-        return "latency" if centre.round_trip >= OF_FLIGHT * centre.seconds else "bandwidth"
-    return "latency"
+    return "bandwidth" if stage == "media" and _of_bytes(figures) else "latency"
+
+
+def _of_bytes(figures: Figures) -> bool:
+    """Whether media's requests spend less than half of their time on round trips, and bytes are seen to take the rest.
+
+    A request that is only told where a file lies is a round trip and nothing else.
+    """
+    seen = any(centre.rate < inf for centre in figures.centres)
+    trips = sum(centre.requests * centre.round_trip for centre in figures.centres) + figures.migrations
+    spent = sum(centre.requests * centre.seconds for centre in figures.centres) + figures.migrations
+    return seen and trips < OF_FLIGHT * spent
 
 
 def slowest(figures: Figures) -> Centre | None:

@@ -119,7 +119,9 @@ def _server(run: RunRecord, found: Load, way: Way) -> Iterator[Idea]:
     if found.stage == "media" and way.part < PART * KILOBYTE and "adaptive_connections" not in run.plugins:
         larger = replace(way, part=PART * KILOBYTE)
         why = "The server counts requests; larger parts need fewer for the same bytes."
-        yield Idea(f"Ask for parts of {PART} KB.", why, (f"part_kb={PART}",), larger, way, "its count of requests")
+        rests = "how many requests its bucket holds when it is full, which is not told"
+        best = replace(larger, wider=inf)
+        yield Idea(f"Ask for parts of {PART} KB.", why, (f"part_kb={PART}",), larger, way, rests, best)
     if "takeout" not in run.plugins:
         wider = replace(way, wider=TAKEOUT)
         why = "The server's limits are wider inside a takeout session, which you allow once on another device."
