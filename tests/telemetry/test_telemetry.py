@@ -260,7 +260,7 @@ def test_what_the_loop_s_thread_ran_is_told(file: Path) -> None:
     telemetry.close(complete=True)
     told = read(file).by(names.LOOP, names.MODE)
     assert told.keys() == {"cpu", "runnable"}
-    assert 0.02 <= told["cpu"] <= read(file).seconds
+    assert told["cpu"] >= 0.02
 
 
 async def test_each_item_s_wait_in_a_queue_is_recorded_and_littles_law_holds(file: Path) -> None:
