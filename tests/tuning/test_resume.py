@@ -102,12 +102,25 @@ def test_killed_it_takes_the_running_trial_up_again(tmp_path: Path, combination:
     assert [one.objective for one in found.trials] == [pytest.approx(one.objective) for one in whole.trials]
 
 
+TORN = """
+import os, sys
+from pathlib import Path
+from tobs.tuning.file_lock import JournalLock
+
+JournalLock(Path(sys.argv[1])).acquire()
+with open(sys.argv[1], "ab") as torn:
+    torn.write(b'{"op_code": 4, "wor')
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no lock there that the system lets go of")
 def test_half_a_line_and_a_lock_that_nobody_holds_are_in_nobodys_way(tmp_path: Path) -> None:
     searched(tmp_path, wanted(trials=3), Runs())
     file = tmp_path / "study.journal"
-    with file.open("ab") as torn:
-        torn.write(b'{"op_code": 4, "wor')
-    (tmp_path / "study.journal.lock").touch()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", TORN, str(file)], env=environment, check=True, timeout=60)
+    assert (tmp_path / "study.journal.lock").exists()
     found = searched(tmp_path, wanted(trials=5), Runs())
     assert len(found.trials) == 5
     assert found.trials[0].values == START

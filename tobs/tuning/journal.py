@@ -1,23 +1,30 @@
-"""The study of a search: Optuna's, kept in a journal file, so that it can be broken off at any moment."""
+"""The study of a search: Optuna's, shared by workers, each of which can be broken off at any moment."""
 
 from __future__ import annotations
 
 import random
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import TrialState
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState, create_trial
+
+from tobs.tuning.beats import Watch
+from tobs.tuning.storage import journal_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from optuna.trial import FrozenTrial
 
     from tobs.knobs import Value
     from tobs.tuning.ranges import Range
@@ -31,14 +38,19 @@ CUT: Final = "cut"
 FAILED: Final = "failed"
 UNFIT: Final = "unfit"
 
+BEATS = "tobs:beat:"
+"""Prefix of the names under which workers keep their signs of life with the study."""
+REST = 0.5
+"""Seconds between two looks at what others do."""
+
 Ended: TypeAlias = Literal["ok", "cut", "failed", "unfit"]
 Sampling: TypeAlias = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
 
 
 def tpe(seed: int) -> BaseSampler:
-    """The sampler of the recipe."""
-    return TPESampler(seed=seed, n_startup_trials=START_UP)
+    """The sampler of the recipe. Trials that other workers run count as bad ones, so that it looks elsewhere."""
+    return TPESampler(seed=seed, n_startup_trials=START_UP, constant_liar=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,8 @@ class Done:
     """A trial that was run. `objective` is what is minimized, a penalty unless `outcome` is ok.
 
     An unfit one was not run: its plan cannot be. `excesses` are by how much each limit is passed; `seconds` is what it
-    took, with the lab around it. Where there are several scenarios, `parts` are their measurements.
+    took, with the lab around it; `worker` is who ran it. Where there are several scenarios, `parts` are their
+    measurements.
     """
 
     number: int
@@ -72,6 +85,7 @@ class Done:
     seconds: float
     measurements: Mapping[str, float] = field(default_factory=dict)
     parts: Sequence[Mapping[str, float]] = ()
+    worker: str = ""
 
     @property
     def runs(self) -> Sequence[Mapping[str, float]]:
@@ -85,59 +99,136 @@ class Done:
 
 
 class Journal:
-    """A study in a file, of which this process is the only writer."""
+    """A study, as one of its workers sees it. `worker` is this one's name, which no other living process has."""
 
-    def __init__(self, file: Path, name: str, seed: int, sampling: Sampling = tpe) -> None:
-        """Open or begin it. What was running when it was broken off is put in line again."""
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        _mend(file)
-        backend = JournalFileBackend(str(file), lock_obj=JournalFileOpenLock(str(file)))
+    def __init__(
+        self,
+        storage: Path | BaseStorage,
+        name: str,
+        seed: int,
+        sampling: Sampling = tpe,
+        worker: str = "",
+        watch: Watch | None = None,
+    ) -> None:
+        """Open or begin it. What this worker left running when it was broken off is put in line again."""
+        self.worker = worker
+        self._storage = storage if isinstance(storage, BaseStorage) else journal_file(storage)
         self._seed = seed
         self._sampling = sampling
+        self._watch = watch or Watch()
         self._asked: dict[int, optuna.Trial] = {}
         self._study = optuna.create_study(
-            storage=JournalStorage(backend), study_name=name, load_if_exists=True, sampler=sampling(seed)
+            storage=self._storage, study_name=name, load_if_exists=True, sampler=sampling(seed)
         )
-        self.resumed = self._take_up()
+        self._id = self._storage.get_study_id_from_name(name)
+        own = [one for one in self._in(TrialState.RUNNING) if one.user_attrs.get("worker", "") == worker]
+        self.resumed = sum(self._give_back(one) for one in own)
 
-    def _take_up(self) -> int:
-        """Put trials that a killed process left running in line again; how many there were."""
-        left = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in left:
+    def note(self, name: str, value: object) -> None:
+        """Keep something with the study; it has to be JSON."""
+        self._study.set_user_attr(name, value)
+
+    def noted(self, name: str) -> Any:
+        """What was kept under this name, or None."""
+        return self._study.user_attrs.get(name)
+
+    def beat(self) -> None:
+        """Show the others that this worker lives."""
+        self.note(BEATS + self.worker, time.time())
+
+    def _in(self, *states: TrialState) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=states)
+
+    def _give_back(self, trial: FrozenTrial) -> bool:
+        """Tell a trial as failed and put its settings in line again; False if somebody else did, or it has ended.
+
+        Runs of the start are not put in line: each worker asks for its own when it needs one.
+        """
+        try:
             self._study.tell(trial.number, state=TrialState.FAIL)
-            if "values" in trial.user_attrs:
-                self._study.enqueue_trial(trial.user_attrs["values"], user_attrs=dict(trial.user_attrs))
-        return len(left)
+        except (UpdateFinishedTrialError, ValueError):
+            return False
+        facts = trial.user_attrs
+        if "values" in facts and facts.get("kind") not in {START, CONTROL}:
+            self._study.enqueue_trial(facts["values"], user_attrs={"values": facts["values"], "kind": facts["kind"]})
+        return True
+
+    def others(self) -> list[tuple[int, str]]:
+        """Number and kind of the trials that other workers run. Those of the dead are given back first."""
+        running = [one for one in self._in(TrialState.RUNNING) if one.user_attrs.get("worker", "") != self.worker]
+        beats = self._study.user_attrs if running else {}
+        alive = []
+        for one in running:
+            worker = one.user_attrs.get("worker")
+            who = f"trial {one.number}" if worker is None else f"worker {worker}"
+            if self._watch.dead(who, beats.get(f"{BEATS}{worker}")):
+                self._give_back(one)
+            else:
+                alive.append((one.number, str(one.user_attrs.get("kind", PROPOSED))))
+        return alive
 
     def enqueue(self, values: Mapping[str, Value], kind: str) -> None:
-        """Put settings in line: they are asked for before the sampler is."""
-        self._study.enqueue_trial(dict(values), user_attrs={"values": dict(values), "kind": kind})
+        """Put settings in line: they are asked for before the sampler is. Runs of the start are for this worker."""
+        own = {"worker": self.worker} if kind in {START, CONTROL} else {}
+        self._study.enqueue_trial(dict(values), user_attrs={"values": dict(values), "kind": kind, **own})
 
     def kinds(self) -> list[str]:
         """Why the trials were begun that were run or stand in line."""
-        states = (TrialState.COMPLETE, TrialState.WAITING, TrialState.RUNNING)
-        return [str(one.user_attrs["kind"]) for one in self._study.get_trials(deepcopy=False, states=states)]
+        found = self._in(TrialState.COMPLETE, TrialState.WAITING, TrialState.RUNNING)
+        return [str(one.user_attrs.get("kind", PROPOSED)) for one in found]
+
+    def awaits_start(self) -> bool:
+        """Whether a run of the start stands in line for this worker."""
+        return any(one.user_attrs.get("worker") == self.worker for one in self._in(TrialState.WAITING))
 
     def ask(self, ranges: Sequence[Range]) -> Asked:
-        """The next trial. Its sampler's seed follows from how many trials were run: its state is not stored."""
-        seed = random.Random(f"{self._seed}/{len(self.done())}").getrandbits(32)  # noqa: S311 - to be repeated
-        self._study.sampler = self._sampling(seed)
-        trial = self._study.ask()
-        values: dict[str, Value] = {}
-        for one in ranges:
-            if not one.when or values[one.when]:
-                values[one.name] = one.rounded(_suggest(trial, one))
-        kind = str(trial.user_attrs.get("kind", PROPOSED))
-        trial.set_user_attr("kind", kind)
+        """The next trial: what stands in line for all or for this worker, else what the sampler proposes."""
+        trial_id = self._next_in_line()
+        if trial_id is None:
+            begun = create_trial(state=TrialState.RUNNING, user_attrs={"worker": self.worker, "kind": PROPOSED})
+            trial_id = self._storage.create_new_trial(self._id, begun)
+        self._study.sampler = self._sampling(self._draw())
+        trial = optuna.Trial(self._study, trial_id)
+        with warnings.catch_warnings():
+            # Others may know ranges that are wider than those that this worker has seen.
+            warnings.filterwarnings("ignore", message="Fixed parameter")
+            values: dict[str, Value] = {}
+            for one in ranges:
+                if not one.when or values[one.when]:
+                    values[one.name] = one.rounded(_suggest(trial, one))
+        kind = str(trial.user_attrs["kind"])
         trial.set_user_attr("values", values)
         self._asked[trial.number] = trial
         return Asked(trial.number, kind, values)
 
-    def tell(self, done: Done) -> None:
-        """Keep what came of a trial. All that was run is told as complete, or the sampler would try it again."""
+    def _next_in_line(self) -> int | None:
+        """Take the first that waits, this worker's own before what is for all; of several workers one gets it."""
+        waiting = [one for one in self._in(TrialState.WAITING) if one.user_attrs.get("worker") in {None, self.worker}]
+        for one in sorted(waiting, key=lambda one: "worker" not in one.user_attrs):
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, one.number)
+            with suppress(UpdateFinishedTrialError):
+                if self._storage.set_trial_state_values(trial_id, TrialState.RUNNING):
+                    self._storage.set_trial_user_attr(trial_id, "worker", self.worker)
+                    return trial_id
+        return None
+
+    def _draw(self) -> int:
+        """The sampler's seed: its state is not stored, so this follows from how many trials this worker has run.
+
+        Whoever is alone has the seeds of the search; where there are several, each has its own.
+        """
+        begun = self._in(TrialState.COMPLETE, TrialState.RUNNING)
+        alone = all(one.user_attrs.get("worker", self.worker) == self.worker for one in begun)
+        own = sum(one.user_attrs.get("worker", self.worker) == self.worker for one in self._in(TrialState.COMPLETE))
+        name = f"{self._seed}/{own}" if alone else f"{self._seed}/{self.worker}/{own}"
+        return random.Random(name).getrandbits(32)  # noqa: S311 - to be repeated
+
+    def tell(self, done: Done) -> bool:
+        """Keep what came of a trial; False if it was given to others meanwhile, and this does not count.
+
+        All that was run is told as complete, or the sampler would try it again.
+        """
         trial = self._asked.pop(done.number)
-        for name, excess in done.excesses.items():
-            trial.set_constraint(name, excess)
         facts = {
             "outcome": done.outcome,
             "why": done.why,
@@ -146,17 +237,54 @@ class Journal:
             "measurements": dict(done.measurements),
             "parts": [dict(one) for one in done.parts],
         }
-        trial.set_user_attr("came", facts)
-        self._study.tell(trial, done.objective)
+        try:
+            for name, excess in done.excesses.items():
+                trial.set_constraint(name, excess)
+            trial.set_user_attr("kind", done.kind)
+            trial.set_user_attr("came", facts)
+            self._study.tell(trial, done.objective)
+        except (UpdateFinishedTrialError, ValueError):
+            if any(one.number == done.number for one in self._in(TrialState.RUNNING)):
+                raise
+            return False
+        return True
 
     def give_up(self, number: int) -> None:
         """Forget a trial that nothing can be learned from."""
-        self._study.tell(self._asked.pop(number), state=TrialState.FAIL)
+        self._end(number, again=False)
+
+    def give_back(self, number: int) -> None:
+        """Put a trial of this worker that was broken off in line again."""
+        self._end(number, again=True)
+
+    def _end(self, number: int, *, again: bool) -> None:
+        self._asked.pop(number)
+        for one in self._in(TrialState.RUNNING):
+            if one.number == number:
+                if again:
+                    self._give_back(one)
+                else:
+                    self._study.tell(number, state=TrialState.FAIL)
 
     def done(self) -> list[Done]:
         """Every trial that was run, in their order."""
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return [_done(trial.number, trial.user_attrs, trial.value) for trial in trials]
+        return [_done(trial.number, trial.user_attrs, trial.value) for trial in self._in(TrialState.COMPLETE)]
+
+    def first_start(self, number: int) -> Done | None:
+        """The study's first run of the start, waited for if it is under way; None if trial `number` is that itself."""
+        while True:
+            # In this order: what ends between the two looks is seen by the second.
+            earlier = any(kind == START and other < number for other, kind in self.others())
+            for one in self.done():
+                if one.kind == START:
+                    return one
+            if not earlier:
+                return None
+            self.rest()
+
+    def rest(self) -> None:
+        """Let others work for a moment."""
+        time.sleep(REST)
 
     def importances(self) -> dict[str, float]:
         """How much each knob seems to matter: a hint, no more. Empty where the trials are too few or too alike."""
@@ -182,20 +310,9 @@ def _done(number: int, facts: Mapping[str, Any], objective: float | None) -> Don
         kind=facts["kind"],
         values=facts["values"],
         objective=cast("float", objective),
+        worker=facts.get("worker", ""),
         **facts["came"],
     )
-
-
-def _mend(file: Path) -> None:
-    """Undo what a killed process left: half a line at the end, and a lock that nobody holds any more."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.with_name(file.name + ".lock").unlink(missing_ok=True)
-    if file.exists():
-        content = file.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with file.open("r+b") as torn:
-                torn.truncate(whole)
 
 
 def bests(trials: Iterable[Done]) -> Iterator[Done]:

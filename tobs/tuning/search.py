@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -89,9 +89,35 @@ class Found:
 
     @property
     def drift(self) -> float | None:
-        """By what share the start's last control was worse than its first run; None without a control."""
-        starts = self.starts
-        return math.expm1(starts[-1].objective - starts[0].objective) if len(starts) > 1 else None
+        """By what share the start's last control was worse than its first run, on the worker where that is most.
+
+        None without a control.
+        """
+        found = []
+        for worker in self.workers:
+            own = [one.objective for one in self.starts if one.worker == worker]
+            found += [own[-1] - own[0]] if len(own) > 1 else []
+        return math.expm1(max(found, key=abs)) if found else None
+
+    @property
+    def workers(self) -> list[str]:
+        """Who ran the start, and so took part, in the order of their coming."""
+        return list(dict.fromkeys(one.worker for one in self.starts))
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """By worker, how many times as bad the start was there at first as in the study's first run of it.
+
+        Of several scenarios the geometric mean.
+        """
+        first = start_of(self.trials)
+        found = {}
+        for worker in self.workers:
+            own = start_of(self.trials, worker)
+            logs = None if own is None else relative(self.search.metric, own.runs, first)
+            if logs:
+                found[worker] = math.exp(fmean(logs))
+        return found
 
     @property
     def finalists(self) -> list[Done]:
@@ -115,51 +141,75 @@ def search(wanted: Search, journal: Journal, run: Run, say: Callable[[str], None
     Raises `TobsError` if its start cannot be run, and `KeyboardInterrupt` when stopped; then, and after a kill, the
     same call goes on.
     """
-    while (why := _why_end(wanted, journal.done())) is None:
+    while True:
+        others = journal.others()  # before what is done: what ends between the two looks is seen by the second
         done = journal.done()
+        why = _why_end(wanted, done)
+        if why is not None and not others:
+            return Found(wanted, tuple(done), why)
+        if why is not None or len(tries(done)) + sum(kind != CONTROL for _, kind in others) >= wanted.trials:
+            journal.rest()  # what others run may be the best, or may have to be done again
+            continue
         _line_up(wanted, journal, done)
         ranges = widen(wanted.ranges, [one.values for one in bests(done)])
         asked = journal.ask(ranges)
-        unfit = wanted.unfit(asked.values)
-        told = Told(UNFIT, unfit) if unfit else run_trial(wanted, asked, done, run)
-        this = _judged(wanted, asked, told, done)
-        if this is None:
-            journal.give_up(asked.number)
-            raise TobsError(
-                f"the settings that the search starts from cannot be measured: {told.why or wanted.metric.name}",
-                hint="Mend them, or take another --metric, arm or scenario; `tobs ab` shows what they do.",
-            )
-        journal.tell(this)
-        say(_line(wanted, this, [*done, this]))
-    return Found(wanted, tuple(journal.done()), why)
+        try:
+            this = _tried(wanted, journal, asked, run)
+        except KeyboardInterrupt:
+            journal.give_back(asked.number)
+            raise
+        if journal.tell(this):
+            say(_line(wanted, this, journal.done()))
+        else:
+            say(f"trial {asked.number} was given to another worker, since this one showed no sign of life")
+
+
+def _tried(wanted: Search, journal: Journal, asked: Asked, run: Run) -> Done:
+    """Run a trial and judge it. A worker's first is the start, by which all its others are judged."""
+    done, worker = journal.done(), journal.worker
+    unfit = wanted.unfit(asked.values)
+    told = Told(UNFIT, unfit) if unfit else run_trial(wanted, asked, done, run, worker)
+    begins = asked.kind in {START, CONTROL} and start_of(done, worker) is None
+    first = journal.first_start(asked.number) if begins else None
+    this = _judged(wanted, asked, told, journal.done(), worker)
+    if this is None or (begins and this.outcome != OK):
+        journal.give_up(asked.number)
+        raise TobsError(
+            f"the settings that the search starts from cannot be measured: {told.why or wanted.metric.name}",
+            hint="Mend them, or take another --metric, arm or scenario; `tobs ab` shows what they do.",
+        )
+    if not begins:
+        return this
+    return replace(this, kind=START) if first is None else replace(this, kind=CONTROL, objective=first.objective)
 
 
 def _line_up(wanted: Search, journal: Journal, done: Sequence[Done]) -> None:
     """Put what has to be run now before what the sampler would propose."""
     kinds = journal.kinds()
-    if START not in kinds:
-        journal.enqueue(wanted.start, START)
+    own = [one.kind for one in done if one.worker == journal.worker and one.outcome != UNFIT]
+    starts = sum(kind in {START, CONTROL} for kind in own)
+    if len(own) - starts >= CONTROL_EVERY * starts and not journal.awaits_start():
+        journal.enqueue(wanted.start, CONTROL if START in kinds else START)
     if done and wanted.winner is not None and WINNER not in kinds:
         journal.enqueue(wanted.winner, WINNER)
-    since = [one.kind for one in done if one.outcome != UNFIT]
-    last = max((place for place, kind in enumerate(since) if kind in {START, CONTROL}), default=None)
-    waiting = kinds.count(CONTROL) > since.count(CONTROL)
-    if last is not None and len(since) - 1 - last >= CONTROL_EVERY and not waiting:
-        journal.enqueue(wanted.start, CONTROL)
 
 
-def _value(wanted: Search, told: Told, done: Sequence[Done]) -> float | None:
-    """The objective of a trial that ended well; None if there is none to be had."""
-    if wanted.scenarios == 1:
+def _value(wanted: Search, told: Told, done: Sequence[Done], worker: str) -> float | None:
+    """The objective of a trial that ended well, as the machine of the study's first start would have it.
+
+    None if there is none to be had.
+    """
+    own = start_of(done, worker)
+    if own is None:
         alone = objectives(wanted.metric, told.runs)
-        return alone[0] if alone else None
-    ratios = relative(wanted.metric, told.runs, start_of(done))
-    return fold(wanted.over, ratios) if ratios else None
+        return None if alone is None else alone[0] if wanted.scenarios == 1 else 0.0
+    ratios = relative(wanted.metric, told.runs, own)
+    return own.objective + fold(wanted.over, ratios) if ratios else None
 
 
-def _judged(wanted: Search, asked: Asked, told: Told, done: Sequence[Done]) -> Done | None:
+def _judged(wanted: Search, asked: Asked, told: Told, done: Sequence[Done], worker: str) -> Done | None:
     """A trial with its objective, or None if there is nothing to compare it with."""
-    value = _value(wanted, told, done) if told.outcome == OK else None
+    value = _value(wanted, told, done, worker) if told.outcome == OK else None
     outcome, why = told.outcome, told.why
     if outcome == OK and value is None:
         outcome, why = FAILED, f"it has no {wanted.metric.name}"
@@ -182,6 +232,7 @@ def _judged(wanted: Search, asked: Asked, told: Told, done: Sequence[Done]) -> D
         seconds=told.seconds,
         measurements=told.measurements,
         parts=told.parts,
+        worker=worker,
     )
 
 
