@@ -116,6 +116,14 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def postgres(session: nox.Session) -> None:
+    """Workers that share a study in a real PostgreSQL, which has to be installed; and Optuna's dashboard on it."""
+    if session.venv_backend != "none":
+        session.install("--editable", ".[dev,postgres]", "optuna-dashboard>=0.21")
+    session.run("pytest", "-m", "postgres", "-n", "0", *session.posargs)
+
+
+@nox.session(default=False)
 def promises(session: nox.Session) -> None:
     """Every A/B file to its record in experiments/results/promises; takes hours, goes on where it was stopped."""
     install(session)

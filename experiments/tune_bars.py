@@ -42,9 +42,10 @@ from tobs.lab.scenario import load
 from tobs.lab.world import build
 from tobs.tuning.definition import Wanted, define
 from tobs.tuning.journal import Journal
+from tobs.tuning.place import STUDY
 from tobs.tuning.search import Search, search
 from tobs.tuning.trials import Exports
-from tobs.tuning.tune import STUDY, tune
+from tobs.tuning.tune import tune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

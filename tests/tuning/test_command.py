@@ -12,8 +12,9 @@ from tobs.cli.main import app
 from tobs.telemetry import read
 from tobs.tuning import search
 from tobs.tuning.definition import Wanted, define
+from tobs.tuning.place import BEST
 from tobs.tuning.report import as_json
-from tobs.tuning.tune import BEST, tune
+from tobs.tuning.tune import tune
 
 ROOT = Path(__file__).parents[2]
 TINY = str(ROOT / "tests" / "experiment" / "scenarios" / "tiny.toml")

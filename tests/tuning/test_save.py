@@ -18,7 +18,7 @@ from tobs.host.resolve import resolve
 from tobs.tuning import tune as room
 from tobs.tuning.definition import EVERY, Definition, Wanted
 from tobs.tuning.limits import Limits
-from tobs.tuning.tune import BEST
+from tobs.tuning.place import BEST
 
 if TYPE_CHECKING:
     from pathlib import Path

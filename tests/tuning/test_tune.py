@@ -17,8 +17,8 @@ from tobs.host.resolve import resolve
 from tobs.tuning.definition import OTHER_SIZE
 from tobs.tuning.journal import FAILED, WINNER
 from tobs.tuning.limits import Limits
+from tobs.tuning.place import BEST
 from tobs.tuning.report import as_json, lines
-from tobs.tuning.tune import BEST
 
 if TYPE_CHECKING:
     from tobs.experiment.launch import Result, Trial, Truth

@@ -18,8 +18,8 @@ from tobs.tuning.definition import EVERY, OTHER_SIZE
 from tobs.tuning.goal import MEAN, WORST
 from tobs.tuning.journal import Journal
 from tobs.tuning.limits import Limits
+from tobs.tuning.place import BEST, STUDY
 from tobs.tuning.report import Tuning, as_json, lines
-from tobs.tuning.tune import BEST, STUDY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def tune(
     scenarios: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--scenario", "-s", metavar="S", help="A shipped scenario's name, or a path; repeatable: all count."
         ),
-    ],
+    ] = None,
     over: Annotated[
         Literal["worst", "mean"],
         typer.Option("--over", help="What counts of several scenarios: the worst ratio to the start, or the mean."),
@@ -88,6 +88,21 @@ def tune(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Where everything goes, and goes on from."),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            metavar="FILE|URL",
+            envvar="TOBS_STORAGE",
+            help="Keep the study in a journal file or in postgresql://…, where --worker joins it.",
+        ),
+    ] = None,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Join a study in --storage, which says what is run, until it has ended.")
+    ] = False,
+    study: Annotated[
+        str | None, typer.Option("--study", metavar="NAME", help="Which study to join, if there are several.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find better knobs for a scenario, and prove on other work that they are better.
@@ -97,11 +112,19 @@ def tune(
 
     Example: tobs tune --scenario mixed_home --trials 30
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if worker:
+        if scenarios or arm is not None or start is not None or knobs:
+            raise UsageError("a worker takes what is run from the study", hint="Leave --scenario and --arm out.")
+        _work(storage, study, folder, as_json=as_json)
+        return
+    if not scenarios or study is not None:
+        what = "--study is for a worker" if study else "there is no scenario to tune for"
+        raise UsageError(what, hint="Give --scenario S, or --worker --storage STORAGE.")
     from tobs.experiment.weighted import joined
     from tobs.tuning.definition import EVERY, Wanted, define
     from tobs.tuning.limits import MEGABYTE, Limits
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     memory = None if max_rss is None else max_rss * MEGABYTE
     first, *further = scenarios
     definition = define(
@@ -124,11 +147,11 @@ def tune(
     )
     if save is not None:
         _refuse_taken(save, definition)
-    tuning = _tuned(definition, folder)
+    tuning = _tuned(definition, folder, storage)
     kept = None if save is None else _keep(tuning, save)
     if as_json:
+        from tobs.tuning.place import BEST
         from tobs.tuning.report import as_json as told
-        from tobs.tuning.tune import BEST
 
         answer(ok=tuning.sound, **told(tuning), settings=str(tuning.folder / BEST), profile=kept)
     else:
@@ -153,7 +176,7 @@ def _refuse_taken(name: str, definition: Definition) -> None:
 def _keep(tuning: Tuning, name: str) -> str | None:
     """Keep the result as a profile if it is better than the start; the profile's name."""
     from tobs.cli.profiles import adopt
-    from tobs.tuning.tune import BEST
+    from tobs.tuning.place import BEST
 
     if not tuning.adopted:
         return None
@@ -161,20 +184,34 @@ def _keep(tuning: Tuning, name: str) -> str | None:
     return name
 
 
-def _tuned(definition: Definition, folder: Path | None) -> Tuning:
-    from tobs.tuning.tune import index, tune
+def _work(storage: str | None, study: str | None, folder: Path | None, *, as_json: bool) -> None:
+    from tobs.tuning import worker
+
+    if storage is None:
+        raise UsageError("a worker needs the study's storage", hint="Give --storage FILE|URL, or set TOBS_STORAGE.")
+    worked = worker.work(storage, study, folder, lambda text: typer.echo(text, err=True))
+    if as_json:
+        answer(ok=True, **worker.as_json(worked))
+    else:
+        for line in worker.lines(worked):
+            typer.echo(line)
+
+
+def _tuned(definition: Definition, folder: Path | None, storage: str | None) -> Tuning:
+    from tobs.tuning.place import index
+    from tobs.tuning.tune import tune
 
     place = index() / definition.id if folder is None else folder
     try:
-        return tune(definition, place, lambda text: typer.echo(text, err=True))
+        return tune(definition, place, lambda text: typer.echo(text, err=True), storage=storage)
     except KeyboardInterrupt:
         typer.echo(f"What is finished is kept in {place}. Run the same command again to go on.", err=True)
         raise
 
 
 def _show(tuning: Tuning) -> None:
+    from tobs.tuning.place import BEST
     from tobs.tuning.report import lines
-    from tobs.tuning.tune import BEST
 
     for line in lines(tuning):
         typer.echo(line)

@@ -4,81 +4,73 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tobs.archive.lock import FolderLock
-from tobs.errors import ArchiveError, TobsError, UsageError
 from tobs.experiment.conduct import duration
 from tobs.experiment.launch import launch as launch_export
-from tobs.host import folders
 from tobs.tuning.confirm import BACK_BLOCKS, better, cheapest_first, compare_settings, gain, put_back
 from tobs.tuning.definition import OTHER_SIZE
-from tobs.tuning.journal import Journal, tpe
+from tobs.tuning.journal import tpe
+from tobs.tuning.place import BEST, RESULT, STUDY, claimed, index
 from tobs.tuning.ranges import active, fingerprint
-from tobs.tuning.report import Tuning, facts, origin
+from tobs.tuning.report import Tuning, as_json, facts, origin
 from tobs.tuning.search import Found, Search, search
 from tobs.tuning.settings_file import write
+from tobs.tuning.shared import DEFINITION, as_kept, taking_part
+from tobs.tuning.shared import RESULT as KEPT_RESULT
 from tobs.tuning.trials import Exports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tobs.experiment.conduct import Say
     from tobs.experiment.launch import Launch
     from tobs.knobs import Value
     from tobs.tuning.definition import Definition
-    from tobs.tuning.journal import Done, Sampling
+    from tobs.tuning.journal import Done, Journal, Sampling
     from tobs.tuning.proof import Proof
-
-NOTE, STUDY, BEST = "tuning.json", "study.journal", "best.toml"
-"""Files in a tuning's folder: whose it is, Optuna's journal, and the result."""
-
-
-def index() -> Path:
-    """Where tunings are kept unless another folder is named."""
-    return folders.state() / "tuning"
 
 
 def tune(
-    definition: Definition, folder: Path, say: Say, launch: Launch = launch_export, sampling: Sampling = tpe
+    definition: Definition,
+    folder: Path,
+    say: Say,
+    launch: Launch = launch_export,
+    sampling: Sampling = tpe,
+    storage: str | None = None,
 ) -> Tuning:
-    """Search, confirm, simplify, write.
+    """Search, confirm, simplify, write. With `storage` the study lies there, and workers may take part.
 
-    Raises `UsageError` if the folder holds another tuning, `TobsError` if it is in use or the start cannot be run, and
-    `KeyboardInterrupt` when stopped.
+    Raises `UsageError` if the folder holds another tuning, `TobsError` if it is in use, the start cannot be run or the
+    storage fails, and `KeyboardInterrupt` when stopped.
     """
-    with _claimed(definition, folder):
-        journal = Journal(folder / STUDY, definition.name, definition.wanted.seed, sampling)
-        found = _search(definition, folder, journal, say, launch)
+    with (
+        claimed(folder, definition.id, definition.name, storage) as worker,
+        taking_part(definition, storage or folder / STUDY, worker, sampling) as journal,
+    ):
+        journal.note(DEFINITION, as_kept(definition))
+        found = find(definition, folder, journal, say, launch, None if definition.wanted.file else _last_winner)
         tuning = _confirmed(definition, folder, found, journal, say, launch)
         write(folder / BEST, definition, tuning.values, origin(tuning), facts(tuning))
+        result = as_json(tuning)
+        (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
+        journal.note(KEPT_RESULT, result)
         if tuning.adopted:
             _remember(definition, tuning.values)
         return tuning
 
 
-@contextmanager
-def _claimed(definition: Definition, folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FolderLock(folder)
-    except ArchiveError as error:
-        raise TobsError(str(error), hint="That tuning is running: wait for it, or stop it first.") from None
-    try:
-        note = folder / NOTE
-        kept = json.loads(note.read_text(encoding="utf-8"))["id"] if note.exists() else definition.id
-        if kept != definition.id:
-            hint = "Its scenario, arm, knobs, metric, limits, seed or the code differ: give another folder with -o."
-            raise UsageError(f"{folder} holds another tuning ({kept}; this one is {definition.id})", hint=hint)
-        note.write_text(json.dumps({"id": definition.id, "study": definition.name}), encoding="utf-8")
-        yield
-    finally:
-        lock.release()
-
-
-def _search(definition: Definition, folder: Path, journal: Journal, say: Say, launch: Launch) -> Found:
+def find(
+    definition: Definition,
+    folder: Path,
+    journal: Journal,
+    say: Say,
+    launch: Launch,
+    winner: Callable[[Definition], Mapping[str, Value] | None] | None = None,
+) -> Found:
+    """Search as a worker of the study, until the search has ended; `winner` knows what else to try first."""
     wanted = definition.wanted
     asked = Search(
         ranges=definition.ranges,
@@ -88,7 +80,7 @@ def _search(definition: Definition, folder: Path, journal: Journal, say: Say, la
         trials=wanted.trials,
         budget=wanted.budget,
         stall=wanted.stall,
-        winner=None if wanted.file else _last_winner(definition),
+        winner=winner(definition) if winner else None,
         scenarios=len(wanted.scenarios),
         over=wanted.over,
         unfit=definition.unfit,
@@ -97,7 +89,8 @@ def _search(definition: Definition, folder: Path, journal: Journal, say: Say, la
     if done:
         say(f"going on after {len(done)} trials in {folder}")
     say(f"{len(definition.ranges)} knobs of {definition.arm(definition.start)}, on {wanted.named}")
-    found = search(asked, journal, Exports(definition, folder, launch, done), say)
+    own = [one for one in done if one.worker == journal.worker]
+    found = search(asked, journal, Exports(definition, folder, launch, own), say)
     say(f"the search ended: {found.why}")
     return found
 
