@@ -1,4 +1,4 @@
-"""The page of an experiment in a real Chromium: on a desk, on a phone, on paper."""
+"""The pages of an experiment and a tuning in a real Chromium: on a desk, on a phone, on paper."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.experiment.reported import conducted
+from tests.tuning.simulated import Simulated, defined
 from tobs.experiment.page import page
+from tobs.tuning.page import page as page_of_study
+from tobs.tuning.told import tell
+from tobs.tuning.tune import tune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,11 +41,17 @@ document.querySelector("iframe").onload = event => {{
 </script></body>"""
 
 
-@pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def _tuned(folder: Path) -> str:
+    tune(defined(knobs=()), folder, lambda _: None, Simulated())
+    return page_of_study(tell(str(folder), None))
+
+
+@pytest.fixture(params=["experiment", "tuning"])
+def written(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a page."""
     monkeypatch.setenv("TOBS_STATE", str(tmp_path / "state"))
-    (tmp_path / "report.html").write_text(page(conducted(tmp_path / "x")), encoding="utf-8")
+    text = page(conducted(tmp_path / "x")) if request.param == "experiment" else _tuned(tmp_path / "x")
+    (tmp_path / "report.html").write_text(text, encoding="utf-8")
     return tmp_path
 
 

@@ -44,9 +44,9 @@ class Told:
         self.asked: list[Wanted] = []
         self._tune = room.tune
 
-    def __call__(self, definition: Definition, folder: Path, say: Any) -> Tuning:
+    def __call__(self, definition: Definition, folder: Path, say: Any, storage: str | None = None) -> Tuning:
         self.asked.append(definition.wanted)
-        return self._tune(definition, folder, say, self.launch)
+        return self._tune(definition, folder, say, self.launch, storage=storage)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tobs.tuning.tune import tune
 from tobs.tuning.worker import work
 
 if sys.platform != "win32":
-    from tests.tuning.cluster import PASSWORD, QUOTED, Cluster, cluster, missing
+    from postgres import PASSWORD, QUOTED, Cluster, cluster, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -29,10 +29,21 @@ class Series:
     crosses: tuple[tuple[float, float], ...] = ()
 
 
-def scatter(title: str, series: Sequence[Series], across: str, unit: str) -> str:
-    """Points of each series, in order of x."""
+def scatter(
+    title: str, series: Sequence[Series], across: str, unit: str, stairs: Sequence[tuple[float, float]] = ()
+) -> str:
+    """Points of each series, in order of x; `stairs` are joined, each level as far as the next point."""
     frame = _Frame.around([point for one in series for point in (*one.points, *one.crosses)])
     parts = frame.axes(across, unit)
+    if stairs:
+        path = " ".join(
+            [f"{frame.x(stairs[0][0]):.1f},{frame.y(stairs[0][1]):.1f}"]
+            + [
+                f"{frame.x(to):.1f},{frame.y(level):.1f} {frame.x(to):.1f},{frame.y(after):.1f}"
+                for (_, level), (to, after) in pairwise(stairs)
+            ]
+        )
+        parts.append(f'<polyline points="{path}" fill="none" stroke="#222" stroke-width="1.4"/>')
     for number, one in enumerate(series):
         colour = COLOURS[number % len(COLOURS)]
         parts += [

@@ -255,14 +255,25 @@ def _rendered(title: str, lead: Sequence[str], sections: Sequence[Section], told
         *((name, str(value)) for name, value in facts.items()),
     ]
     bad = [f"{len(found)} runs of {arm} are invalid: {found[0]['invalid']}" for arm, found in _invalid(told)]
-    # What is drawn is our own SVG, whose texts are escaped where they are put in.
+    return render(title, lead, bad, sections, environment, commands)
+
+
+def render(
+    title: str,
+    lead: Sequence[str],
+    warnings: Sequence[str],
+    sections: Sequence[Section],
+    environment: Sequence[tuple[str, str]],
+    commands: Sequence[str],
+) -> str:
+    """A page of these parts. Figures are put in as they are: their texts have to be escaped."""
     shown_ = [
         Section(one.title, one.words, one.table, [Markup(figure) for figure in one.figures])  # noqa: S704
         for one in sections
     ]
     loader = Environment(loader=PackageLoader("tobs.experiment", "."), autoescape=True, undefined=StrictUndefined)
     return loader.get_template("report.html.j2").render(
-        title=title, lead=lead, warnings=bad, sections=shown_, environment=environment, commands=commands
+        title=title, lead=lead, warnings=warnings, sections=shown_, environment=environment, commands=commands
     )
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from tobs.tuning.beats import Watch
+from tobs.tuning.importance import importances
 from tobs.tuning.storage import journal_file
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class Journal:
 
     def done(self) -> list[Done]:
         """Every trial that was run, in their order."""
-        return [_done(trial.number, trial.user_attrs, trial.value) for trial in self._in(TrialState.COMPLETE)]
+        return [done_of(trial) for trial in self._in(TrialState.COMPLETE)]
 
     def first_start(self, number: int) -> Done | None:
         """The study's first run of the start, waited for if it is under way; None if trial `number` is that itself."""
@@ -288,12 +288,7 @@ class Journal:
 
     def importances(self) -> dict[str, float]:
         """How much each knob seems to matter: a hint, no more. Empty where the trials are too few or too alike."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it says that it is experimental
-            try:
-                return get_param_importances(self._study, evaluator=PedAnovaImportanceEvaluator())
-            except (ValueError, RuntimeError):
-                return {}
+        return importances(self._in(TrialState.COMPLETE))
 
 
 def _suggest(trial: optuna.Trial, one: Range) -> Value:
@@ -304,12 +299,14 @@ def _suggest(trial: optuna.Trial, one: Range) -> Value:
     return trial.suggest_float(one.name, one.low, one.high, log=one.log)
 
 
-def _done(number: int, facts: Mapping[str, Any], objective: float | None) -> Done:
+def done_of(trial: FrozenTrial) -> Done:
+    """What a trial that is complete keeps of its run."""
+    facts = trial.user_attrs
     return Done(
-        number=number,
+        number=trial.number,
         kind=facts["kind"],
         values=facts["values"],
-        objective=cast("float", objective),
+        objective=cast("float", trial.value),
         worker=facts.get("worker", ""),
         **facts["came"],
     )

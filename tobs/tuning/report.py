@@ -121,6 +121,7 @@ def as_json(tuning: Tuning) -> dict[str, Any]:
             {
                 "number": one.number,
                 "kind": one.kind,
+                "worker": one.worker,
                 "outcome": one.outcome,
                 "why": one.why,
                 "value": one.runs[0].get(definition.metric.name) if len(one.runs) == 1 else None,
@@ -136,6 +137,7 @@ def as_json(tuning: Tuning) -> dict[str, Any]:
         "failed": found.count(FAILED),
         "unfit": found.count(UNFIT),
         "drift": found.drift,
+        "machine_factors": found.factors,
         "limits": wanted.limits.as_json(),
         "confirmation": together(tuning.first.outcomes) if tuning.first else None,
         "last_confirmation": together(tuning.last.outcomes) if tuning.last else None,

@@ -71,7 +71,7 @@ def as_kept(definition: Definition) -> dict[str, Any]:
         "start": dict(definition.start),
         "arm": definition.arm(definition.start),
         "knobs": [{"name": one.name, "log": one.log, "choices": list(one.choices)} for one in definition.ranges],
-        "scenarios": wanted.named,
+        "scenarios": " and ".join(Path(one).stem for one in wanted.scenarios),
     }
 
 

@@ -1,4 +1,7 @@
-"""A PostgreSQL server of the tests' own: Debian's package, a fresh cluster in a temporary folder, on loopback."""
+"""A PostgreSQL server of one's own: Debian's package, a fresh cluster in a temporary folder, on loopback.
+
+For the tests and for `two_workers.py`.
+"""
 
 from __future__ import annotations
 
