@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from tests.tuning.synthetic import START, Runs, best, wanted
 from tests.tuning.working import STUDY, Process
+from tobs.errors import TobsError
 from tobs.tuning.beats import Watch, beating
 from tobs.tuning.journal import CONTROL, OK, PROPOSED, WINNER, Done, Journal, tpe
 from tobs.tuning.journal import START as FIRST
@@ -100,6 +101,31 @@ def test_a_dead_ones_trial_is_given_back_once(tmp_path: Path) -> None:
     again = [one.ask(RANGES), other.ask(RANGES)]
     assert [which.values == lost.values for which in again] == [True, False]
     assert states(one) == ["FAIL", "RUNNING", "RUNNING"]
+
+
+def test_settings_that_kill_three_workers_are_left_alone(tmp_path: Path) -> None:
+    clock = Clock()
+    one = worker(tmp_path / "j", "one", clock)
+    for name in ("first", "second", "third"):
+        worker(tmp_path / "j", name, clock).ask(RANGES)
+        one.others()
+        clock.now += 31
+        assert one.others() == []
+    assert states(one) == ["FAIL"] * 3
+    assert len({str(trial.user_attrs["values"]) for trial in one._in(TrialState.FAIL)}) == 1
+
+
+def test_a_lab_that_does_not_start_gives_the_trial_back(tmp_path: Path) -> None:
+    class Broken(Runs):
+        def __call__(self, asked: Asked, cut: float | None) -> Told:
+            if len(self.asked) == 4:
+                raise TobsError("the lab did not start")
+            return super().__call__(asked, cut)
+
+    journal = worker(tmp_path / "j", "one")
+    with pytest.raises(TobsError, match="did not start"):
+        search(wanted(), journal, Broken(), lambda _: None)
+    assert states(journal) == ["COMPLETE"] * 4 + ["FAIL", "WAITING"]
 
 
 def test_two_who_see_it_at_the_same_time_put_it_in_line_once(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ UNFIT: Final = "unfit"
 
 BEATS = "tobs:beat:"
 """Prefix of the names under which workers keep their signs of life with the study."""
+DEADLY = 3
+"""Workers that died while they ran some settings, after which these are not tried again."""
 REST = 0.5
 """Seconds between two looks at what others do."""
 
@@ -139,18 +141,21 @@ class Journal:
     def _in(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states)
 
-    def _give_back(self, trial: FrozenTrial) -> bool:
+    def _give_back(self, trial: FrozenTrial, *, dead: bool = False) -> bool:
         """Tell a trial as failed and put its settings in line again; False if somebody else did, or it has ended.
 
-        Runs of the start are not put in line: each worker asks for its own when it needs one.
+        Runs of the start are not put in line: each worker asks for its own when it needs one. Nor are settings of which
+        `DEADLY` workers were `dead`.
         """
         try:
             self._study.tell(trial.number, state=TrialState.FAIL)
         except (UpdateFinishedTrialError, ValueError):
             return False
         facts = trial.user_attrs
-        if "values" in facts and facts.get("kind") not in {START, CONTROL}:
-            self._study.enqueue_trial(facts["values"], user_attrs={"values": facts["values"], "kind": facts["kind"]})
+        deaths = facts.get("deaths", 0) + dead
+        if "values" in facts and facts.get("kind") not in {START, CONTROL} and deaths < DEADLY:
+            again = {"values": facts["values"], "kind": facts["kind"], "deaths": deaths}
+            self._study.enqueue_trial(facts["values"], user_attrs=again)
         return True
 
     def others(self) -> list[tuple[int, str]]:
@@ -162,7 +167,7 @@ class Journal:
             worker = one.user_attrs.get("worker")
             who = f"trial {one.number}" if worker is None else f"worker {worker}"
             if self._watch.dead(who, beats.get(f"{BEATS}{worker}")):
-                self._give_back(one)
+                self._give_back(one, dead=True)
             else:
                 alive.append((one.number, str(one.user_attrs.get("kind", PROPOSED))))
         return alive
@@ -258,7 +263,8 @@ class Journal:
         self._end(number, again=True)
 
     def _end(self, number: int, *, again: bool) -> None:
-        self._asked.pop(number)
+        if self._asked.pop(number, None) is None:
+            return
         for one in self._in(TrialState.RUNNING):
             if one.number == number:
                 if again:

@@ -155,7 +155,7 @@ def search(wanted: Search, journal: Journal, run: Run, say: Callable[[str], None
         asked = journal.ask(ranges)
         try:
             this = _tried(wanted, journal, asked, run)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, TobsError):
             journal.give_back(asked.number)
             raise
         if journal.tell(this):
