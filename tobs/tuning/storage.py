@@ -11,7 +11,6 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import SQLAlchemyError
 
 from tobs.errors import TobsError, UsageError
 from tobs.tuning.file_lock import JournalLock
@@ -79,7 +78,8 @@ def _database(where: str, *, begin: bool) -> RDBStorage:
         hint = "--storage takes a journal file or postgresql://USER@HOST/DATABASE."
         raise UsageError(f"a study cannot be kept in {scheme}://…", hint=hint)
     try:
-        import psycopg  # noqa: PLC0415 - only who asks for PostgreSQL needs it
+        import psycopg  # noqa: PLC0415 - only who asks for PostgreSQL needs these
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     except ImportError:
         hint = "Install it: pip install 'tobs[postgres]'."
         raise TobsError("PostgreSQL needs psycopg, which is not installed", hint=hint) from None
@@ -105,6 +105,11 @@ _BEGIN = "Begin it: `tobs tune --scenario S --storage STORAGE`."
 @contextmanager
 def reached(where: str) -> Iterator[None]:
     """Turn what a database raises into a `TobsError` that does not tell its password."""
+    if not is_url(where):
+        yield
+        return
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as psycopg
+
     try:
         yield
     except (SQLAlchemyError, StorageInternalError) as error:
