@@ -19,6 +19,7 @@ from tobs.cli.main import app
 from tobs.errors import UsageError
 from tobs.tuning.drawing import Axis, Drawn, axis, one_knob, parallel, shares
 from tobs.tuning.importance import Importance, importances, uncertain
+from tobs.tuning.limits import Limits
 from tobs.tuning.page import page
 from tobs.tuning.place import NOTE, RESULT, STUDY, noted
 from tobs.tuning.told import as_json, tell
@@ -89,6 +90,15 @@ def test_nothing_better_is_told_too(tmp_path: Path) -> None:
     text = " ".join(parsed(page(tell(str(tmp_path / "t"), None))).texts)
     assert "nothing better was found" in text
     assert "finalist 1" in text
+
+
+def test_it_says_what_repeats_it(tmp_path: Path) -> None:
+    limits = Limits(memory=50e6, floods_per_1000=3)
+    told = tell(str(finished(tmp_path / "t", trials=3, limits=limits)), None)
+    (repeat,) = (text for text in parsed(page(told)).texts if text.startswith("tobs tune"))
+    for words in ("--scenario tiny.toml", "--arm 'baseline +async_pipeline'", "--max-rss 50", "--trials 3"):
+        assert words in repeat
+    assert f"{' '.join(f'--knob {name}' for name in KNOBS)} --max-rss 50 --max-floods-per-1000 3 --metric" in repeat
 
 
 def test_the_importance_has_an_interval_that_is_the_same_each_time(tmp_path: Path) -> None:

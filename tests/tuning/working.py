@@ -77,7 +77,7 @@ class Process:
 
     def ended(self) -> int:
         """How many runs it made, once it has ended well."""
-        told, _ = self.child.communicate(timeout=60)
+        told, _ = self.child.communicate(timeout=100)
         assert self.child.returncode == 0
         return int(told)
 

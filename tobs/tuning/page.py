@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from tobs.experiment.chart import Series, scatter
 from tobs.experiment.forest import Line, forest
 from tobs.experiment.page import Section, render
+from tobs.tuning.definition import EVERY
 from tobs.tuning.drawing import START as START_COLOUR
 from tobs.tuning.drawing import WINNER as WINNER_COLOUR
 from tobs.tuning.drawing import Drawn, axis, one_knob, parallel, shares
 from tobs.tuning.journal import CONTROL, OK, START
+from tobs.tuning.limits import ERROR_SHARE, MEGABYTE
 from tobs.tuning.told import factor
 
 if TYPE_CHECKING:
@@ -53,11 +55,26 @@ def _warnings(told: Told) -> list[str]:
 
 
 def _commands(told: Told) -> list[str]:
+    """What repeats it: the search as it was asked for, and this page."""
     wanted = told.kept["wanted"]
     sources = [one if isinstance(one, str) else one["name"] for one in (wanted["scenario"], *wanted["further"])]
-    words = [*(f"--scenario {one}" for one in sources), f"--arm '{told.kept['arm']}'", f"--metric '{wanted['metric']}'"]
-    words += [f"--scale {wanted['scale']:g}", f"--seed {wanted['seed']}", f"--trials {wanted['trials']}"]
-    return [f"tobs tune {' '.join(words)}", *([f"tobs report {told.place}"] if told.place else [])]
+    words = ["tobs tune", *(f"--scenario {one}" for one in sources)]
+    words += [f"--over {wanted['over']}"] if wanted["further"] else []
+    words += [f"--arm '{wanted['arm']}'"] if wanted["arm"] else []
+    words += [f"--from {wanted['file']['name']}"] if wanted["file"] else []
+    words += ["--toggles" if name == EVERY else f"--toggle {name}" for name in wanted["toggles"]]
+    words += [f"--knob {name}" for name in wanted["knobs"]]
+    limits = wanted["limits"]
+    bounds = {
+        "--max-rss": limits["memory"] and limits["memory"] / MEGABYTE,
+        "--max-flood-seconds": limits["flood_seconds"],
+        "--max-floods-per-1000": limits["floods_per_1000"],
+        "--max-error-share": None if limits["error_share"] == ERROR_SHARE else limits["error_share"],
+    }
+    words += [f"{option} {bound:g}" for option, bound in bounds.items() if bound is not None]
+    words += [f"--metric '{wanted['metric']}' --scale {wanted['scale']:g} --seed {wanted['seed']}"]
+    words += [f"--trials {wanted['trials']}"]
+    return [" ".join(words), *([f"tobs report {told.place}"] if told.place else [])]
 
 
 def _compared(told: Told) -> Section:
