@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DRAWS = 60
 """Times that the trials are drawn with replacement."""
+FEW = 5
+"""Trials below which nothing can be said."""
 TAIL = 0.1
 """Share of the draws that lies beyond each end of an interval."""
 
@@ -33,6 +35,8 @@ class Importance(NamedTuple):
 
 def importances(trials: Sequence[FrozenTrial]) -> dict[str, float]:
     """Shares of all knobs that every trial had, by these trials. Empty where they are too few or too alike."""
+    if len(trials) < FEW:
+        return {}
     study = optuna.create_study()
     spaces = _spaces(trials)
     for one in trials:
