@@ -19,7 +19,7 @@ WIDTH, LABEL, END, ROW, TOP = 720, 210, 700, 40, 16
 """Of the pictures that have a row for each knob: total, end of names, end of axes, height of a row, first row."""
 SMALL, TALL, LEFT, RIGHT, UP, DOWN = 340, 190, 44, 12, 12, 34
 """Of a picture of one knob."""
-DIGITS = 4
+DIGITS = 3
 MARKS = 8
 """Choices of a knob that are all written along its row."""
 
@@ -159,7 +159,7 @@ def shares(title: str, found: Mapping[str, Importance]) -> str:
     row, parts = 26, []
     for number, (name, one) in enumerate(found.items()):
         y = TOP + row * number
-        low, middle, high = (LABEL + value / most * (END - LABEL - 60) for value in (one.low, one.middle, one.high))
+        low, middle, high = (LABEL + value / most * (END - LABEL - 100) for value in (one.low, one.middle, one.high))
         parts.append(_text(LABEL - 12, y + 4, name, "end", "#222"))
         parts.append(
             f'<rect x="{LABEL}" y="{y - 7}" width="{middle - LABEL:.1f}" height="14" fill="{GOOD}" fill-opacity=".35"/>'
