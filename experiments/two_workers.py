@@ -1,6 +1,6 @@
 """How long two workers on one PostgreSQL take for a study that one finishes alone.
 
-    python experiments/two_workers.py [--trials 16] [--scale 1.0] [--bar 0.6] [--json FILE]
+    python experiments/two_workers.py [--trials 16] [--scale 0.4] [--bar 0.6] [--json FILE]
 
 The study is bound by latency (`tune/latency.toml`) and its knobs change nothing, so that every run takes the same and
 what is measured is the sharing: starts, controls and what the coordination costs. Each time a fresh database, and
@@ -63,7 +63,7 @@ def main() -> int:
     """Measure and print one JSON value."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--trials", type=int, default=16)
-    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--scale", type=float, default=0.4)
     parser.add_argument("--bar", type=float, default=0.6)
     parser.add_argument("--json", type=Path)
     words = parser.parse_args()
@@ -82,7 +82,7 @@ def main() -> int:
     share = two["seconds"] / one["seconds"]
     whole = all(found["trials"] == words.trials and not found["failed"] for found in (one, two))
     result = {
-        "command": "python experiments/two_workers.py " + " ".join(sys.argv[1:]),
+        "command": f"python experiments/two_workers.py --trials {words.trials} --scale {words.scale:g}",
         "share": round(share, 4),
         "bar": words.bar,
         "kept": share < words.bar and whole,
