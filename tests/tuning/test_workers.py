@@ -63,6 +63,23 @@ def test_what_stands_in_line_is_given_to_one(tmp_path: Path) -> None:
     assert asked[0].number != asked[1].number
 
 
+def test_of_two_who_begin_the_last_trial_the_later_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (worker(tmp_path / "j", name) for name in ("one", "other"))
+    other.tell(came(other.ask(RANGES), "other", FIRST))
+    last = other.ask(RANGES)
+    looked = one.others
+    looks: list[list[tuple[int, str]]] = [[]]
+    monkeypatch.setattr(one, "others", lambda: looks.pop() if looks else looked())
+    monkeypatch.setattr(one, "rest", lambda: other.tell(came(last, "other")))
+    one.enqueue(START, CONTROL)
+    one.tell(came(one.ask(RANGES), "one"))
+    runs = Runs()
+    found = search(wanted(trials=2), one, runs, lambda _: None)
+    assert runs.asked == []
+    assert sum(trial.kind != CONTROL for trial in found.trials) == 2
+    assert states(one)[-1] == "FAIL"
+
+
 def test_a_run_of_the_start_is_for_who_needs_it(tmp_path: Path) -> None:
     one, other = (worker(tmp_path / "j", name) for name in ("one", "other"))
     one.enqueue(START, FIRST)

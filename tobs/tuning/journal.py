@@ -288,6 +288,11 @@ class Journal:
                 return None
             self.rest()
 
+    def begun_before(self, number: int) -> int:
+        """How many trials with a lower number count or may come to: neither controls nor what cannot be run."""
+        lower = [one.user_attrs for one in self._in(TrialState.COMPLETE, TrialState.RUNNING) if one.number < number]
+        return sum(one.get("kind") != CONTROL and one.get("came", {}).get("outcome") != UNFIT for one in lower)
+
     def rest(self) -> None:
         """Let others work for a moment."""
         time.sleep(REST)

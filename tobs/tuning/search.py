@@ -13,7 +13,7 @@ from tobs.experiment.conduct import duration
 from tobs.experiment.report import human
 from tobs.knobs import Value
 from tobs.tuning.goal import WORST, Over, fold, objectives, relative
-from tobs.tuning.journal import CONTROL, CUT, FAILED, OK, START, UNFIT, WINNER, Done, bests
+from tobs.tuning.journal import CONTROL, CUT, FAILED, OK, PROPOSED, START, UNFIT, WINNER, Done, bests
 from tobs.tuning.limits import Limits
 from tobs.tuning.ranges import widen
 from tobs.tuning.rounds import CUT_AT, Told, best_of, run_trial, start_of
@@ -153,6 +153,9 @@ def search(wanted: Search, journal: Journal, run: Run, say: Callable[[str], None
         _line_up(wanted, journal, done)
         ranges = widen(wanted.ranges, [one.values for one in bests(done)])
         asked = journal.ask(ranges)
+        if asked.kind == PROPOSED and journal.begun_before(asked.number) >= wanted.trials:
+            journal.give_up(asked.number)  # another worker began the last one at the same moment
+            continue
         try:
             this = _tried(wanted, journal, asked, run)
         except (KeyboardInterrupt, TobsError):
