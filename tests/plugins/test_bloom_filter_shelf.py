@@ -199,13 +199,13 @@ def test_whatever_is_damaged_only_less_is_known(tmp_path: Path, kind: str, damag
     index = tmp_path / "chat5.json"
     filters = [file for file in files if file.name.endswith(".filter.json")]
     chosen = {"index": [index], ".filter": filters}.get(suffix, [f for f in files if f not in filters and f != index])
-    assert chosen
+    assert bool(chosen) == ((kind, suffix) != ("set", ".filter")), "a set has no filters to keep"
     for file in chosen[::2]:
         text = file.read_text()
         new = {"lost": None, "cut": text[: len(text) // 2], "other": '{"format": [], "data": 7, "lows": "x"}'}
         new["older"] = text.replace('"format": "1 ', '"format": "0 ')
         changed = new[damage]
-        assert changed != text or (kind, suffix) == ("set", ".filter"), "a set has no filters to keep"
+        assert changed != text
         if changed is None:
             file.unlink()
         else:

@@ -113,9 +113,10 @@ class Lab:
         assert verify(report.archive).ok
 
     def kept(self) -> Any:
-        """The session that is kept for the next run."""
-        [file] = (self.folder / "state").glob("accounts/*/plugins/takeout/session.json")
-        return json.loads(file.read_text())
+        """The session that is kept for the next run; empty if there is none."""
+        files = [*(self.folder / "state").glob("accounts/*/plugins/takeout/session.json")]
+        assert len(files) <= 1
+        return json.loads(files[0].read_text()) if files else {}
 
     def tobs(self, *words: object) -> subprocess.CompletedProcess[str]:
         """A command in a process of its own, which shares what is kept of the account among such."""
