@@ -138,8 +138,48 @@ class Step:
 
 
 @dataclass(slots=True)
+class Lane:
+    """What goes on with one data centre.
+
+    `in_flight` requests were sent and have not ended; `answers` came (refusals too) with `size` bytes; `lost` got none.
+    `quiet` counts those that were lost since the last answer, and `since` is when that came or, with nothing under way
+    before, when the next request was sent (`time.perf_counter`). `wanted` is bytes of accepted files that are not
+    settled yet. `used` says when each connection last had an answer.
+    """
+
+    dc: int
+    in_flight: int = 0
+    answers: int = 0
+    size: int = 0
+    lost: int = 0
+    quiet: int = 0
+    since: float = 0.0
+    wanted: int = 0
+    used: dict[int, float] = field(default_factory=dict)
+
+    def sent(self, now: float) -> None:
+        """A request leaves."""
+        if not self.in_flight and not self.quiet:
+            self.since = now
+        self.in_flight += 1
+
+    def ended(self, now: float, connection: int, size: int, *, lost: bool) -> None:
+        """A request has ended: with an answer of `size` bytes over that connection, or lost."""
+        self.in_flight -= 1
+        if lost:
+            self.lost += 1
+            self.quiet += 1
+            self.used.pop(connection, None)
+        else:
+            self.answers += 1
+            self.size += size
+            self.quiet = 0
+            self.since = self.used[connection] = now
+
+
+@dataclass(slots=True)
 class Meters:
-    """All stages, queues, levels and steps of a run, by name.
+    """All stages, queues, levels, steps and data centres of a run, by name or number.
 
     `seen` is the most bytes that whoever keeps a record of what the archive holds had in memory for it, by its name.
     """
@@ -147,6 +187,7 @@ class Meters:
     stages: dict[str, Stage] = field(default_factory=dict)
     queues: dict[str, Queue] = field(default_factory=dict)
     levels: dict[str, Level] = field(default_factory=dict)
+    lanes: dict[int, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     steps: dict[tuple[str, int], Step] = field(default_factory=dict)
     activity: Activity = field(default_factory=Activity)
@@ -157,6 +198,13 @@ class Meters:
         if step is None:
             step = self.steps[kind, dc] = Step(kind, dc, self.activity, self.activity.bit(kind))
         return step
+
+    def lane(self, dc: int) -> Lane:
+        """The data centre of this number, made on first use."""
+        lane = self.lanes.get(dc)
+        if lane is None:
+            lane = self.lanes[dc] = Lane(dc)
+        return lane
 
     def stage(self, name: str, workers: int = 1) -> Stage:
         """The stage of this name, made on first use."""

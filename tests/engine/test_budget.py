@@ -31,6 +31,17 @@ class Holder:
         self.held = False
 
 
+async def test_a_budget_tells_what_is_held_of_its_shares() -> None:
+    budget = ByteBudget(10, 100)
+    first, second = Holder(budget, 60), Holder(budget, 50)
+    await settle_down()
+    assert budget.shares() == [("budget_history", 0, 10), ("budget_media", 60, 100)]
+    for holder in (first, second):
+        holder.go.set()
+    await asyncio.gather(first.task, second.task)
+    assert budget.shares() == [("budget_history", 0, 10), ("budget_media", 0, 100)]
+
+
 async def test_a_share_is_never_overdrawn() -> None:
     budget = ByteBudget(10, 100)
     first, second, third = Holder(budget, 60), Holder(budget, 40), Holder(budget, 1)

@@ -247,6 +247,7 @@ async def test_room_is_asked_for_before_the_files_are() -> None:
     needs: list[int] = []
     await export(graph, books, needs=needs)
     assert needs == [150]
+    assert [(lane.dc, lane.wanted) for lane in graph.line.meters.lanes.values()] == [(ref().dc, 150)]
 
 
 async def test_no_room_stops_before_the_first_file_with_messages_kept() -> None:

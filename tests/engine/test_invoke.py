@@ -160,6 +160,39 @@ async def test_probes_see_every_attempt_and_its_outcome() -> None:
     }
 
 
+async def test_a_data_centre_s_lane_tells_what_is_under_way_and_what_came() -> None:
+    meters, go = Meters(), asyncio.Event()
+    answers: list[Any] = [Sized("answer"), RpcError(400, "WRONG", 0), LostError("gone"), LostError("gone")]
+
+    async def inner(_: Call) -> Any:
+        await go.wait()
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    invoke = observe([Seen()], meters)(inner)
+    calls = [call() for _ in answers]
+    for one in calls:
+        one.sender = FakeSender(4)
+    tasks = [asyncio.ensure_future(invoke(one)) for one in calls]
+    await settle_down()
+    lane = meters.lanes[4]
+    assert (lane.in_flight, lane.answers, lane.used) == (4, 0, {})
+    sent = lane.since
+    go.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (lane.in_flight, lane.answers, lane.size, lane.lost, lane.quiet) == (0, 2, 77, 2, 2)
+    assert lane.since > sent, "the last answer"
+    assert lane.used.keys() == {id(one.sender) for one in calls[:2]}
+    lost_since = lane.since
+    again = asyncio.ensure_future(invoke(calls[0]))
+    answers.append("answer")
+    await again
+    assert lane.quiet == 0
+    assert lane.since > lost_since
+
+
 async def test_probes_see_how_many_are_in_flight() -> None:
     seen, go = Seen(), asyncio.Event()
 

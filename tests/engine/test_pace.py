@@ -39,6 +39,28 @@ def through(pace: Pace, server: Invoke) -> Invoke:
     return pace.layer(pace.gate(server))
 
 
+def test_what_is_held_back_can_be_read() -> None:
+    async def main() -> None:
+        pace, waits = pace_of(MemoryState()), [RpcError(420, "FLOOD_WAIT", 7)]
+
+        async def server(_: Call) -> None:
+            if waits:
+                raise waits.pop()
+
+        invoke = through(pace, server)
+        assert pace.held() == []
+        asked = asyncio.ensure_future(invoke(Call(None, HISTORY)))
+        await asyncio.sleep(2)
+        ((name, rate, left),) = pace.held()
+        assert (name, rate) == (HISTORY, pace.rate(HISTORY))
+        assert left == pytest.approx(5 + MARGIN)
+        assert math.isfinite(pace.rate(HISTORY))
+        await asked
+        assert pace.held() == [(HISTORY, pace.rate(HISTORY), 0.0)]
+
+    virtually(main)
+
+
 async def ask_for(seconds: float, invoke: Invoke, workers: int) -> None:
     """Send history requests for so long, `workers` at once."""
     end = now() + seconds

@@ -18,6 +18,7 @@ from tobs.engine import store as store_module
 from tobs.engine.store import HashingSink, PlainDisk, Store
 from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, ConnectError, LostError, RpcError
+from tobs.meters import Meters
 from tobs.values import Bytes, Part, Same, Settled
 
 if TYPE_CHECKING:
@@ -76,6 +77,17 @@ async def test_a_whole_file_gets_its_name_and_its_hash(tmp_path: Path) -> None:
     assert files(tmp_path) == [name_of(one)]
     assert books.settled == [Settled(one, "done", hashlib.sha256(data).hexdigest(), SIZE, name_of(one))]
     assert seen.files == books.settled
+
+
+@pytest.mark.parametrize("error", [None, LostError("short"), RpcError(400, "FILE_ID_INVALID", 0)])
+async def test_a_file_is_wanted_no_more_when_it_is_settled(tmp_path: Path, error: Exception | None) -> None:
+    meters, books, one = Meters(), FakeBooks(), ref(size=SIZE)
+    store = Store(tmp_path, name_of, Fetcher(error), PlainDisk(), books, books, [], meters=meters)
+    meters.lane(one.dc).wanted = 2 * SIZE + 5
+    await store(one)
+    assert meters.lanes[one.dc].wanted == SIZE + 5
+    await store(one)
+    assert meters.lanes[one.dc].wanted == 5, "also where it was here already"
 
 
 async def test_until_it_is_whole_a_file_stands_beside_its_name(tmp_path: Path) -> None:

@@ -37,6 +37,10 @@ class ByteBudget:
             self._free[traffic] += size
             self._wake(traffic)
 
+    def shares(self) -> list[tuple[str, int, int]]:
+        """Name, bytes held and bytes that may be held of each share, named as levels of `tobs.meters` are."""
+        return [(f"budget_{traffic}", size - self._free[traffic], size) for traffic, size in self._size.items()]
+
     async def _take(self, size: int, traffic: Traffic) -> None:
         waiting = self._waiting[traffic]
         if not waiting and self._free[traffic] >= size:

@@ -108,6 +108,8 @@ async def export_chats(
         wanted = [ref for ref in refs if wish.wants(ref)]
         if wanted:
             room(sum(ref.size for ref in wanted))
+            for ref in wanted:
+                graph.line.meters.lane(ref.dc).wanted += ref.size
             await graph.submit(wanted)
 
     meters = graph.line.meters

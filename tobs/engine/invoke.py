@@ -115,7 +115,7 @@ def deadline(pool: Pool) -> InvokeLayer:
 def observe(probes: Sequence[Probe], meters: Meters | None = None) -> InvokeLayer:
     """OBSERVE: tell the probes of each attempt: its seconds on the wire, without any wait before it.
 
-    `meters` learn of each as a step of its traffic at its data centre.
+    `meters` learn of each as a step of its traffic at its data centre; the lane of that learns of it, too.
     """
     meters = meters or Meters()
     if not probes:
@@ -128,9 +128,12 @@ def observe(probes: Sequence[Probe], meters: Meters | None = None) -> InvokeLaye
             nonlocal in_flight
             in_flight += 1
             began = time.perf_counter()
+            dc, connection = (call.sender.dc, id(call.sender)) if call.sender else (0, 0)
+            lane = meters.lane(dc)
+            lane.sent(began)
             outcome, size = "lost", 0
             try:
-                with meters.step(call.traffic, call.sender.dc if call.sender else 0):
+                with meters.step(call.traffic, dc):
                     answer = await inner(call)
                 outcome, size = "ok", getattr(answer, "wire_size", 0)
             except RpcError as error:
@@ -142,9 +145,9 @@ def observe(probes: Sequence[Probe], meters: Meters | None = None) -> InvokeLaye
             else:
                 return answer
             finally:
-                seconds = time.perf_counter() - began
-                dc, connection = (call.sender.dc, id(call.sender)) if call.sender else (0, 0)
-                seen = Attempt(call.method, call.traffic, dc, seconds, size, outcome, in_flight, connection)
+                now = time.perf_counter()
+                lane.ended(now, connection, size, lost=outcome == "lost")
+                seen = Attempt(call.method, call.traffic, dc, now - began, size, outcome, in_flight, connection)
                 in_flight -= 1
                 for probe in probes:
                     probe.attempt(seen)

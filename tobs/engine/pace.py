@@ -152,6 +152,14 @@ class Pace:
         """Requests a second that `name` (a method or `scope:method`) is held to; infinite while never refused."""
         return self._method(name).rate
 
+    def held(self) -> list[tuple[str, float, float]]:
+        """What every method (or `scope:method`) that was ever asked is held to: its name, rate and seconds to wait.
+
+        The rate is that of `rate`; the seconds are those of a flood wait, 0 if there is none.
+        """
+        now = self._clock()
+        return [(name, method.rate, max(0.0, method.blocked - now)) for name, method in self._methods.items()]
+
     def save(self) -> None:
         """Keep what is known for the next run."""
         now, wall = self._clock(), self._wall()

@@ -78,6 +78,7 @@ class Store:
             for probe in self._probes:
                 probe.file(outcome, time.perf_counter() - began)
         finally:
+            self._meters.lane(ref.dc).wanted -= ref.size
             del self._moving[ref.file_id]
             done.set_result(None)
 
