@@ -14,13 +14,14 @@ from tobs.archive.archive import Archive
 from tobs.archive.digest import digest
 from tobs.archive.naming import place
 from tobs.archive.schema import FILE
-from tobs.archive.space import require_space
+from tobs.archive.space import free_space, require_space
 from tobs.archive.transform.recipes import chosen, require
+from tobs.engine.budget import ByteBudget
 from tobs.engine.export import Wish, export_chats
 from tobs.engine.graph import Line, assemble, bare_line, connect
 from tobs.engine.state import FolderState
 from tobs.engine.tally import Tally
-from tobs.errors import UsageError
+from tobs.errors import ArchiveError, UsageError
 from tobs.host import folders
 from tobs.host.arm import Arm
 from tobs.host.blame import blame
@@ -29,10 +30,12 @@ from tobs.host.resolve import resolve as resolve_plan
 from tobs.host.scope import Places
 from tobs.host.settings import core_settings
 from tobs.host.transforms import derived_beside
+from tobs.host.watching import Look, Watching
 from tobs.host.wiring import HookWiring
 from tobs.meters import Meters
 from tobs.telegram.chats import dialogs, myself, resolve
 from tobs.telegram.service import TelegramService
+from tobs.telemetry.live import Live
 from tobs.telemetry.session import Telemetry
 
 if TYPE_CHECKING:
@@ -81,7 +84,8 @@ class Report:
     """What came of it, and of which plan.
 
     `seconds` runs from the first connection to the last commit; `new` counts the messages that the archive did not
-    hold before; `derived` counts the files that each transform made.
+    hold before; `derived` counts the files that each transform made. `warnings` tell what could not be had, `alarms`
+    what has slowed or endangered the run (see `tobs.telemetry.alarms`).
     """
 
     archive: Path
@@ -92,6 +96,7 @@ class Report:
     warnings: list[str]
     plan: Plan
     derived: Mapping[str, int] = field(default_factory=dict)
+    alarms: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -104,7 +109,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "digest": self.digest,
             "archive": str(self.archive),
-            "warnings": self.warnings,
+            "warnings": [*self.warnings, *self.alarms],
             "derived": dict(self.derived),
             "requests": dict(tally.requests),
             "refusals": dict(tally.refusals),
@@ -168,10 +173,12 @@ async def export(
     plan: Plan | None = None,
     *,
     record: Record | None = None,
+    look: Look | None = None,
 ) -> Report:
     """Export chats into one archive as `plan` says (None: without plugins); see `Report`.
 
-    `record` says where the run's OpenTelemetry metrics go; None measures nothing.
+    `record` says where the run's OpenTelemetry metrics go; None measures nothing. `look` is shown the run while it goes
+    on, every `look.every` seconds.
 
     Raises `TobsError` with the archive intact: whatever is committed stays, and the next run goes on from there.
     A plugin that fails is named by a `PluginError`. Raises `UsageError` for a plan that has problems.
@@ -183,7 +190,7 @@ async def export(
         telemetry = _telemetry(meters, plan, record)
         try:
             return await _export(
-                TelegramService(account), request, [*probes, *telemetry.probes], plan, meters, telemetry
+                TelegramService(account), request, [*probes, *telemetry.probes], plan, meters, telemetry, look
             )
         finally:
             telemetry.close(complete=False)
@@ -203,12 +210,21 @@ async def _export(
     plan: Plan,
     meters: Meters,
     telemetry: Telemetry,
+    look: Look | None,
 ) -> Report:
     tally = Tally()
+    live = Live(meters, tally)
+    live.free = functools.partial(_free, request.folder)
     began = time.perf_counter()
     own = request.state
     places = Places(_account_folder(service, own), request.folder, own or folders.state(), cache=own and own / "cache")
-    async with _wired_line(service, plan, places, [tally, *probes], meters) as line:
+    async with (
+        _wired_line(service, plan, places, [tally, live, *probes], meters) as line,
+        Watching(live, look) as watching,
+    ):
+        live.held = line.pace.held
+        if isinstance(line.budget, ByteBudget):
+            live.shares = line.budget.shares
         for name in ("connections", "in_flight", "history_in_flight"):
             telemetry.limit(name, functools.partial(float, line.knobs[name]))
         with logged_through(line.wiring.layers("log")):
@@ -225,7 +241,7 @@ async def _export(
                 facts = {"tobs": __version__, "chats": [chat.id for chat in chats], "plan": plan.as_json()}
                 run = archive.start_run({**facts, "plan_hash": plan.hash})
                 outcome = "failed"
-                before = archive.totals().all.messages
+                before = live.before = archive.totals().all.messages
                 warnings: list[str] = []
                 derived: Mapping[str, int] = {}
                 try:
@@ -242,7 +258,7 @@ async def _export(
                 archive.index()
                 places.archive_is_open = False
     warnings += unhad(tally)
-    return Report(request.folder, seconds, tally, new, digest(request.folder), warnings, plan, derived)
+    return Report(request.folder, seconds, tally, new, digest(request.folder), warnings, plan, derived, watching.rest())
 
 
 async def _chats(
@@ -265,6 +281,13 @@ async def _chats(
                 return warnings, {}
             await derived.finish()
             return [*warnings, *derived.tidings.warnings()], derived.tidings.made
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return free_space(folder)
+    except ArchiveError:
+        return None
 
 
 class _Room:
