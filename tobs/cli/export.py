@@ -87,6 +87,9 @@ def export(
         str | None,
         typer.Option("--otlp", metavar="URL", help="Send the metrics to this OTLP/HTTP collector too."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show stages, queues, data centres and limits while it runs.")
+    ] = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
@@ -115,8 +118,14 @@ def export(
     wish = Wish(history=not media_only, media=media, kinds=_kinds(kinds), max_size=_size(max_size), rescan=rescan)
     request = run.Request(chats, folder, wish, add)
     record = _record(otlp, keep=telemetry)
-    with Progress(quiet=as_json) as progress:
-        report = until_stopped(run.export(way, settings, request, [progress], plan, record=record))
+    if watch:
+        from tobs.cli.watch import Watch
+
+        with Watch() as look:
+            report = until_stopped(run.export(way, settings, request, [], plan, record=record, look=look))
+    else:
+        with Progress(quiet=as_json) as progress:
+            report = until_stopped(run.export(way, settings, request, [progress], plan, record=record))
     if render_json:
         from tobs.archive.result import render_json as write_result
 
@@ -186,7 +195,7 @@ def show(report: Report) -> None:
         typer.echo(f"Derived: {made}")
     typer.echo(f"Archive: {report.archive.resolve()}")
     typer.echo(f"Digest:  {report.digest}")
-    for warning in report.warnings:
+    for warning in [*report.warnings, *report.alarms]:
         typer.secho(f"Warning: {warning}", err=True)
 
 

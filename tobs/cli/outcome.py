@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
@@ -60,7 +61,7 @@ def _fail(message: str, hint: str, code: int, *, machine: bool) -> NoReturn:
     if machine:
         answer(ok=False, error=message, hint=hint)
     else:
-        red = sys.stderr.isatty()
+        red = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         typer.secho(f"tobs: {message}", err=True, fg="red" if red else None)
         if hint:
             typer.echo(hint, err=True)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from tobs.cli.outcome import human_bytes
+from tobs.cli.way_in import log_instead
 from tobs.engine.tally import Tally
 
 if TYPE_CHECKING:
@@ -44,14 +45,18 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self._bars:
+            before = sys.stderr
             self._bars.start()
+            log_instead(before, sys.stderr)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bars:
+            drawn = sys.stderr
             self._bars.stop()
+            log_instead(drawn, sys.stderr)
 
     def batch(self, page: Page, batch: Batch, seconds: float) -> None:
         """A batch is committed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from tobs.errors import UsageError
 
@@ -46,6 +46,16 @@ def find_account(server: Path | None, name: str | None, settings: Settings) -> A
     elif name not in known:
         raise UsageError(f"there is no account {name!r}", hint=f"Known: {', '.join(known) or 'none; run tobs login'}.")
     return load(account_file(name))
+
+
+def log_instead(before: TextIO, now: TextIO) -> None:
+    """Let what was logged to one stream go to another: a handler holds the stream that it was made with.
+
+    While something is drawn on the terminal, what is logged must pass by whoever draws it.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+            handler.setStream(now)
 
 
 def log_to_stderr(*, verbose: bool) -> None:
