@@ -41,7 +41,7 @@ SPARING = (
 BESIDE = (*SPARING, "advisor")
 """Each of these is on in half of the combinations of the others."""
 MASKS = (0b000011, 0b000101, 0b001001, 0b010001, 0b100001, 0b000110, 0b001010, 0b010010)
-"""A plugin beside is on where a combination has an odd number of these bits. No two columns of bits and such parities are
+"""A plugin beside is on where a combination has an odd number of these bits. No two columns of bits and parities are
 alike, so any two plugins are seen both on, both off, and each alone: 64 runs cover all pairs of all plugins."""
 SUBSETS = [tuple(name for place, name in enumerate(ACTING) if number >> place & 1) for number in range(64)]
 SPARINGS = [chosen for size in range(len(SPARING) + 1) for chosen in combinations(SPARING, size)]
