@@ -228,7 +228,10 @@ class Job:
 
 
 class Traffic(StrEnum):
-    """What a request is for; history goes first where both wait."""
+    """What a request is for; history goes first where both wait.
+
+    With it go other requests whose answers are small, as those for a file's hashes.
+    """
 
     HISTORY = "history"
     MEDIA = "media"

@@ -201,7 +201,7 @@ class TelegramService:
     async def file_hashes(self, invoke: Invoke, ref: MediaRef, offset: int, dc: int | None) -> list[BlockHash]:
         """Hashes of a file's blocks from the one that holds `offset`, in order; none if there are none."""
         request = _Hashes(location=_location(ref), offset=offset)
-        answer = await invoke(Call(request, "upload.getFileHashes", Traffic.MEDIA, dc, HASHES_SIZE))
+        answer = await invoke(Call(request, "upload.getFileHashes", Traffic.HISTORY, dc, HASHES_SIZE))
         return [BlockHash(one.offset, one.limit, one.hash) for one in answer]
 
     async def refresh(self, invoke: Invoke, refs: Iterable[MediaRef]) -> dict[tuple[int, int], MediaRef]:
