@@ -81,7 +81,7 @@ class AdaptivePool:
         return self.centre(dc).room()
 
     def part_size(self, dc: int, size: int) -> int:
-        """A file of up to 1 MB in one request, a larger one in parts that a connection brings in 2 s at most."""
+        """A file of up to 1 MB in one request, a larger one in parts that a connection brings in a second at most."""
         return part_size(size, self.centre(dc).rate, dear=self._dear)
 
     def deadline(self, call: Call) -> float:

@@ -14,8 +14,10 @@ UNKNOWN = 512 * 1024
 VAST = 32 << 20
 """Files from this size on begin in the largest parts: they keep them, and small ones empty a bucket of requests."""
 STEP = 4096
-WHOLE, LARGE = 4.0, 2.0
+WHOLE, LARGE = 2.0, 1.0
 """Seconds that a part may take: of a file that fits into one request, and of a larger one."""
+DEAR = 4.0
+"""Seconds that any part may take where requests are dear."""
 
 
 def part_size(size: int, rate: float, *, dear: bool) -> int:
@@ -23,10 +25,10 @@ def part_size(size: int, rate: float, *, dear: bool) -> int:
 
     `dear` means that the server has made us wait for the number of our requests.
     """
-    if size <= _largest(rate, WHOLE, LARGEST):
+    if size <= _largest(rate, DEAR if dear else WHOLE, LARGEST):
         return max(STEP, -(-size // STEP) * STEP)
     if dear:
-        return _largest(rate, WHOLE, LARGEST)
+        return _largest(rate, DEAR, LARGEST)
     return _largest(rate, LARGE, LARGEST if size >= VAST else UNKNOWN)
 
 

@@ -10,7 +10,7 @@ manifest = Manifest(
     knobs=(
         Knob(
             "memory_mb",
-            128,
+            256,
             "Resident memory of the process that is aimed at; the program itself takes some 70 MB of it.",
             low=16,
             high=16_384,

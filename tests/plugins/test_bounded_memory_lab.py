@@ -56,4 +56,4 @@ async def test_the_high_water_marks_are_among_the_run_s_metrics(tmp_path: Path) 
     assert held == {"budget_history": 0, "budget_media": 0}
     for name in held:
         assert (metrics.value(names.HELD_PEAK, {names.STAGE: name}) or 0) > 0
-    assert metrics.value(names.HELD_LIMIT, {names.STAGE: "memory"}) == 128 * MEGA
+    assert metrics.value(names.HELD_LIMIT, {names.STAGE: "memory"}) == 256 * MEGA
