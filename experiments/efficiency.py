@@ -63,11 +63,15 @@ BUCKETS = {
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The efficiency that is wanted on a scenario; `learned` runs start with PACE's memory of an earlier one."""
+    """The efficiency that is wanted on a scenario; `learned` runs start with PACE's memory of an earlier one.
+
+    With `faults` parts may come twice, and what is asked again meets more floods.
+    """
 
     scenario: str
     efficiency: float
     learned: bool = False
+    faults: bool = False
 
     @property
     def name(self) -> str:
@@ -82,6 +86,7 @@ GOALS = (
     Goal("media_multi_dc_account", 0.90),
     Goal("mixed_home", 0.80, learned=True),
     Goal("text_flood", 0.80, learned=True),
+    Goal("mixed_flaky", 0.60, faults=True),
 )
 
 
@@ -152,11 +157,11 @@ class Reached:
         if self.efficiency(arm) < self.goal.efficiency:
             found.append(f"efficiency {self.efficiency(arm):.3f}, wanted {self.goal.efficiency:g}")
         floods = max(run.flood_rate for run in runs)
-        if floods > MOST_FLOODS:
+        if floods > MOST_FLOODS and not self.goal.faults:
             found.append(f"{floods:.1f} floods in 1,000 requests after warm-up")
         for what in ("requests_during_flood", "duplicate_parts"):
             most = max(getattr(run, what) for run in runs)
-            if most:
+            if most and (what == "requests_during_flood" or not self.goal.faults):
                 found.append(f"{most} {what.replace('_', ' ')}")
         return [f"{self.goal.name}: {words}" for words in found]
 

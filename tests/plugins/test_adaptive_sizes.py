@@ -22,7 +22,7 @@ def test_every_request_is_one_that_the_server_takes(size: int, rate: float, dear
 
 @pytest.mark.parametrize("size", [1, 4096, 80_000, 600_000, LARGEST])
 @pytest.mark.parametrize(("rate", "dear"), [(0.0, False), (0.6, False), (1.5, False), (100.0, False), (0.3, True)])
-def test_a_file_of_up_to_one_megabyte_is_one_request(size: int, rate: float, dear: bool) -> None:  # noqa: FBT001
+def test_a_file_of_up_to_one_megabyte_is_one_request(size: int, rate: float, dear: bool) -> None:
     assert size <= part_size(size, rate * MB, dear=dear) < size + STEP
 
 
