@@ -1,6 +1,7 @@
 """How near `tobs tune` comes, from poor settings, to what a search ten times as long finds: on links drawn by seed.
 
     python experiments/tune_bars.py [--seed N] [--count 4] [--trials 40] [--reference-trials 400] [--json FILE]
+        [--keep DIR] [--only NUMBER]
 
 Each scenario is a network as `random_scenarios.py` draws it, but small: no client can be faster than 2 to 3 s, and one
 part at a time takes at least twice that and at most 25 s. `tobs tune` starts from `tune/poor_six.toml` and has six
@@ -9,8 +10,10 @@ TPE, and nothing ends it early. Then what was tuned, the start and the reference
 seeds that neither has seen. The share is the throughput of what was tuned by that of the reference's best: the best of
 three in these very blocks, which flatters the reference.
 
-With `--keep DIR` it can be stopped at any moment; the same command goes on. Exit code 1 if the median of the shares is
-below `--bar`, one is below `--worst`, a scenario ended below its start, or a share could not be had.
+With `--keep DIR` it can be stopped at any moment; the same command goes on. `--only NUMBER` measures one scenario of
+them: several such commands may run beside each other in one folder, and the command without it then only tells. Runs
+wait for the network most of their time, and all that is compared ran under the same load. Exit code 1 if the median of
+the shares is below `--bar`, one is below `--worst`, a scenario ended below its start, or a share could not be had.
 """
 
 from __future__ import annotations
@@ -302,13 +305,17 @@ def main(argv: Sequence[str] | None = None, run: Launch = launch) -> int:
     parser.add_argument("--bar", type=float, default=BAR, help=f"the least median share ({BAR})")
     parser.add_argument("--worst", type=float, default=WORST, help=f"the least share of any scenario ({WORST})")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where everything goes, and goes on from")
+    parser.add_argument("--only", type=int, metavar="NUMBER", help="measure this scenario of them alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
     parser.add_argument("--draw-only", action="store_true", help="write the scenarios to --keep and run nothing")
     given = parser.parse_args(words)
+    if given.only is not None and not 1 <= given.only <= given.count:
+        parser.error(f"argument --only: must be from 1 to {given.count}")
+    numbers = range(1, given.count + 1) if given.only is None else [given.only]
     with nullcontext(given.keep) if given.keep else tempfile.TemporaryDirectory(prefix="tobs-bars-") as name:
         folder = Path(name).resolve()
         try:
-            files = [drawn(given.seed, number, folder) for number in range(1, given.count + 1)]
+            files = [drawn(given.seed, number, folder) for number in numbers]
             if given.draw_only:
                 for file in files:
                     limit = bound(str(file), 1.0, 1).limit

@@ -99,6 +99,22 @@ def test_stopped_it_goes_on(tmp_path: Path) -> None:
     assert again.trials == []
 
 
+def test_scenarios_measured_apart_are_told_together(tmp_path: Path) -> None:
+    few = ["--count", "2", "--trials", "5", "--reference-trials", "10", "--blocks", "5", "--bar", "0", "--worst", "0"]
+    words = [*few, "--keep", str(tmp_path / "k"), "--json", str(tmp_path / "out.json")]
+    for number in ("2", "1"):
+        main([*words, "--only", number], Media())
+        (one,) = json.loads((tmp_path / "out.json").read_text())["scenarios"]
+        assert one["scenario"].endswith(f"_{number}")
+    again = Media()
+    main(words, again)
+    assert again.trials == []
+    told = json.loads((tmp_path / "out.json").read_text())["scenarios"]
+    assert [one["scenario"][-2:] for one in told] == ["_1", "_2"]
+    with pytest.raises(SystemExit):
+        main([*words, "--only", "3"], Media())
+
+
 def reached(**more: Any) -> Reached:
     """A scenario that meets every bar."""
     facts: dict[str, Any] = dict.fromkeys(tune_bars.Reached.__dataclass_fields__)
