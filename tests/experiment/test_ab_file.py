@@ -98,10 +98,11 @@ def test_a_file_says_all_of_it(tmp_path: Path) -> None:
         low = 0.1
         high = 0.2
         scenario = "text_far"
+        arm = "all"
         """,
     )
     first, second = load(file)
-    promise = Promise("cpu", "down", 0.1, 0.2, "text_far")
+    promise = Promise("cpu", "down", 0.1, 0.2, "text_far", "all")
     assert second == Wanted(
         "all",
         "text_far",
@@ -156,6 +157,10 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, complaint: str) -> None:
         (RIGHT + 'log = "LOUD"', "no level of logging"),
         (RIGHT + "scale = 0", "scale 0"),
         (RIGHT + "[[promise]]\nmetric = 'x'\ndirection = 'up'\nlow = 1\nhigh = 2", "no metric 'x'"),
+        (
+            RIGHT + "[[promise]]\nmetric = 'cpu'\ndirection = 'up'\nlow = 1\nhigh = 2\narm = 'all -x'",
+            "'all -x', which is compared with nothing",
+        ),
     ],
 )
 def test_what_does_not_exist_is_named(tmp_path: Path, text: str, complaint: str) -> None:

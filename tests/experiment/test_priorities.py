@@ -80,6 +80,24 @@ def test_a_record_says_the_same_as_the_experiment(questions: Path, tmp_path: Pat
     assert file.stat().st_size < 8_000
 
 
+def test_a_promise_may_be_about_one_arm_of_several(tmp_path: Path) -> None:
+    question = AB_FILE.replace(f'"{SECOND}"]', f'"{SECOND}", "baseline +async_pipeline"]')
+    found = {}
+    for name, further in (("all", ""), ("one", f'arm = "{SECOND}"')):
+        file = tmp_path / f"{name}.toml"
+        file.write_text(f"{question}{further}\n")
+        (wanted,) = load(file)
+        outcome = conduct(define(wanted), tmp_path / name, silent, speeding(2.0))
+        kept = record.load(record.save(outcome, tmp_path / "records", "tobs ab x", "2026-01-31"))
+        told = kept.promises(wanted)
+        assert [(one.arm, one.kept) for one in told] == [(one["arm"], one["kept"]) for one in outcome.promises()]
+        found[name] = (kept.identity, [(one.arm, one.kept) for one in told])
+    (every, both), (about, one) = found["all"], found["one"]
+    assert both == [(SECOND, True), ("baseline +async_pipeline", False)]
+    assert one == [(SECOND, True)]
+    assert every != about, "it is another question"
+
+
 def test_promises_are_measured_once_and_shown(questions: Path, tmp_path: Path) -> None:
     del questions
     results = tmp_path / "records"

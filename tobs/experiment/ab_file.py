@@ -3,7 +3,8 @@
 A file holds `name`, `scenario` (a name or path, or a list of them: an experiment each), `arms` (at least two; the
 first is compared against), `metrics` (the first decides), and if wanted `scale`, `seed`, `blocks` (a fixed number of
 blocks instead of looks), `log` (a level: all loggers write to a file at it), `patience` (seconds a run may take),
-`[prepare]` (`arm`, `keep_archive`) and `[[promise]]` (`metric`, `direction`, `low`, `high` as shares, `scenario`).
+`[prepare]` (`arm`, `keep_archive`) and `[[promise]]` (`metric`, `direction`, `low`, `high` as shares, `scenario`, and
+the `arm` that it is about, if not every one but the first).
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _beside(file: Path, scenario: str) -> str:
 
 
 def _promise(reader: _Reader) -> Promise:
-    reader.only({"metric", "direction", "low", "high", "scenario"})
+    reader.only({"metric", "direction", "low", "high", "scenario", "arm"})
     direction = reader.text("direction", None)
     if direction not in {"up", "down"}:
         raise reader.refuse("direction", "up or down")
@@ -103,6 +104,7 @@ def _promise(reader: _Reader) -> Promise:
         reader.number("low", None),
         reader.number("high", None),
         reader.text("scenario", ""),
+        reader.text("arm", ""),
     )
 
 

@@ -32,13 +32,21 @@ MOST_BLOCKS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """`metric` should move in `direction` by at least `low` and about up to `high`, shares of 1, on `scenario`."""
+    """`metric` should move in `direction` by at least `low` and about up to `high`, shares of 1, on `scenario`.
+
+    With an `arm` it is about that one, else about every arm but the first.
+    """
 
     metric: str
     direction: str
     low: float
     high: float
     scenario: str = ""
+    arm: str = ""
+
+    def concerns(self, arm: str) -> bool:
+        """Whether it is about this arm, one that is compared with the first."""
+        return self.arm in {"", arm}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,12 @@ def define(wanted: Wanted) -> Definition:
         raise UsageError(f"{wanted.log!r} is no level of logging", hint="For example DEBUG or INFO.")
     metrics = choose(wanted.metrics or (DEFAULT,))
     choose(promise.metric for promise in wanted.promises)
+    for promise in wanted.promises:
+        if not any(promise.concerns(arm) for arm in wanted.arms[1:]):
+            raise UsageError(
+                f"the promise of {promise.metric} is about {promise.arm!r}, which is compared with nothing",
+                hint=f"Its arm is to be one of: {', '.join(wanted.arms[1:])}.",
+            )
     scenario = scenarios.load(wanted.scenario, scale=wanted.scale)
     plans = [_plan(text) for text in wanted.arms]
     prepared = _plan(wanted.prepare.arm) if wanted.prepare else None

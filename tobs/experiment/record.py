@@ -67,8 +67,9 @@ class Record:
         told = []
         for promise in wanted.promises:
             for one in self.comparisons(promise.metric):
-                held, words = kept(promise, one)
-                told.append(Kept(promise, self.arms[one.arm], one, held, words))
+                if promise.concerns(self.arms[one.arm]):
+                    held, words = kept(promise, one)
+                    told.append(Kept(promise, self.arms[one.arm], one, held, words))
         return told
 
 
@@ -77,6 +78,9 @@ def identity(wanted: Wanted) -> str:
     scenario = scenarios.load(wanted.scenario, scale=wanted.scale)
     asked = asdict(wanted)
     del asked["patience"], asked["scenario"]
+    for promise in asked["promises"]:
+        if not promise["arm"]:
+            del promise["arm"]
     text = json.dumps(asked, sort_keys=True, default=str) + repr(scenario)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -48,13 +48,15 @@ class Outcome:
         return {metric.name: compare(self.runs, arms, metric, definition.rule) for metric in definition.metrics}
 
     def promises(self) -> list[dict[str, Any]]:
-        """What was promised of each arm, and whether it was kept."""
+        """What was promised of which arm, and whether it was kept."""
         definition, told = self.definition, []
         for promise in definition.wanted.promises:
             metric = metric_of(promise.metric)
             for one in compare(self.runs, len(definition.arms), metric, definition.rule):
-                held, words = kept(promise, one)
-                told.append({"arm": definition.arms[one.arm].text, "metric": metric.name, "kept": held, "words": words})
+                arm = definition.arms[one.arm].text
+                if promise.concerns(arm):
+                    held, words = kept(promise, one)
+                    told.append({"arm": arm, "metric": metric.name, "kept": held, "words": words})
         return told
 
     def self_test(self) -> SelfTest | None:
