@@ -41,4 +41,5 @@ manifest = Manifest(
             ("all bloom_filter.kind=set", "all"),
         ),
     ),
+    default=False,
 )

@@ -32,4 +32,5 @@ manifest = Manifest(
         Expectation("peak_rss", "down", 0.2, 0.3, "million_loopback", ("all -bounded_memory", "all")),
         Expectation("peak_rss", "down", 0.2, 0.3, "media_home", ("all -bounded_memory", "all")),
     ),
+    default=False,
 )
