@@ -54,6 +54,20 @@ def test_a_flood_is_what_names_a_wait(name: str, value: int | None, flood: bool)
 
 
 @pytest.mark.parametrize(
+    ("name", "stale"),
+    [
+        ("FILE_REFERENCE_EXPIRED", True),
+        ("FILE_REFERENCE_INVALID", True),
+        ("FILE_REFERENCE_EMPTY", True),
+        ("FILE_ID_INVALID", False),
+        ("FILE_MIGRATE", False),
+    ],
+)
+def test_a_stale_reference_is_told_from_a_file_that_is_gone(name: str, stale: bool) -> None:
+    assert RpcError(400, name).is_stale is stale
+
+
+@pytest.mark.parametrize(
     ("code", "fault"), [(500, True), (503, True), (-503, True), (-500, True), (400, False), (420, False), (303, False)]
 )
 def test_the_server_s_own_faults_are_told_apart(code: int, fault: bool) -> None:

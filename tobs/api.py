@@ -50,6 +50,7 @@ from tobs.ports import (
     Transform,
     Write,
 )
+from tobs.tasks import together
 from tobs.values import (
     PAGE,
     Attempt,
@@ -149,4 +150,5 @@ __all__ = [
     "hook",
     "log_limiter",
     "rate_limited",
+    "together",
 ]

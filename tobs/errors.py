@@ -87,9 +87,16 @@ class RpcError(TobsError):
         return self.value is not None and self.name in FLOODS
 
     @property
+    def is_stale(self) -> bool:
+        """Whether the file reference that was sent is too old or none at all, so that a fresh one may be taken."""
+        return self.name in STALE
+
+    @property
     def is_server_fault(self) -> bool:
         """Whether the server itself failed (5xx or -500), so that the same request may succeed later."""
         return self.code >= 500 or self.code < 0
 
 
 FLOODS = frozenset({"FLOOD_WAIT", "FLOOD_PREMIUM_WAIT", "SLOWMODE_WAIT"})
+STALE = frozenset({"FILE_REFERENCE_EXPIRED", "FILE_REFERENCE_INVALID", "FILE_REFERENCE_EMPTY"})
+"""Refusals of a file reference (file references, official documentation)."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20
 """Bytes of the largest block that is taken for one: Telegram's have 128 KB."""
 DIGEST = 32
-STALE = frozenset({"FILE_REFERENCE_EXPIRED", "FILE_REFERENCE_INVALID", "FILE_REFERENCE_EMPTY"})
 
 
 class Hashes:
@@ -59,7 +58,7 @@ class Hashes:
         try:
             return await self._ctx.file_hashes(used, offset, dc)
         except RpcError as error:
-            if error.name not in STALE:
+            if not error.is_stale:
                 raise
             await self._renew(used)
             if self.ref is used:

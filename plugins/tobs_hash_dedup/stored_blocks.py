@@ -6,15 +6,14 @@ import asyncio
 import hashlib
 import os
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
+
+from tobs.api import together
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
-
     from tobs.api import Pool, State, Stored
     from tobs_hash_dedup.hashes import Blocks, Hashes
 
-T = TypeVar("T")
 KEY = "heads"
 KEPT = 4096
 """Stored files whose first block's hash is remembered: some 100 bytes each in the archive's state."""
@@ -100,17 +99,6 @@ def compare(stored: Stored, blocks: Blocks) -> tuple[bool, bytes]:
     except OSError:
         return False, b""
     return True, found
-
-
-async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All of these at once; none is left running, however it ends."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _is_head(name: str, value: object) -> bool:

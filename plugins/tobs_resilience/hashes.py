@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from tobs.api import LostError, RpcError
+from tobs.api import LostError, RpcError, together
 from tobs_resilience.copies import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Iterable
 
     from tobs.api import BlockHash, Context, MediaRef
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
-STALE = frozenset({"FILE_REFERENCE_EXPIRED", "FILE_REFERENCE_INVALID", "FILE_REFERENCE_EMPTY"})
 AHEAD = 4
 """Requests for one file's hashes at once, eight blocks each."""
 DIGEST = 32
@@ -66,7 +64,7 @@ class Hashes:
         try:
             return await self._ctx.file_hashes(used, offset, used.dc)
         except RpcError as error:
-            if error.name not in STALE or not await self.renew(used):
+            if not error.is_stale or not await self.renew(used):
                 raise
         return await self._ctx.file_hashes(self.ref, offset, used.dc)
 
@@ -81,14 +79,3 @@ def sound(page: Iterable[BlockHash], size: int) -> dict[int, bytes]:
         and block.limit == min(BLOCK, size - block.offset)
         and len(block.sha256) == DIGEST
     }
-
-
-async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All of these at once; none is left running, however it ends."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tobs.api import LostError, RpcError, Same, UnreachableError
 from tobs_resilience.copies import Copy, Watching
-from tobs_resilience.hashes import STALE, Hashes
+from tobs_resilience.hashes import Hashes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ class Repaired:
 
     async def _may_mend(self, error: RpcError, file: _File, used: MediaRef) -> bool:
         """Whether a refusal may be another one next time."""
-        if error.name in STALE:
+        if error.is_stale:
             return await file.hashes.renew(used)
         return error.name == MIGRATE  # data centres that do not agree where it lives may be moving it
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.engine.fakes import Dialler, FileServer, MemorySink, content, ref
 from tobs.engine.budget import ByteBudget
-from tobs.engine.media import STALE, CoreFetch, HomeLanes, SerialAgenda, SerialParts, follow
+from tobs.engine.media import CoreFetch, HomeLanes, SerialAgenda, SerialParts, follow
 from tobs.engine.pool import CorePool, PoolLimits
-from tobs.errors import LostError, RpcError
+from tobs.errors import STALE, LostError, RpcError
 from tobs.values import Bytes, MediaRef, Part
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     Refresh = Callable[[Iterable[MediaRef]], Awaitable[dict[tuple[int, int], MediaRef]]]
 
 T = TypeVar("T")
-STALE = frozenset({"FILE_REFERENCE_EXPIRED", "FILE_REFERENCE_INVALID", "FILE_REFERENCE_EMPTY"})
 MIGRATE = "FILE_MIGRATE"
 
 
@@ -112,7 +111,7 @@ class CoreFetch:
         try:
             return await self._whole(ref, sink, have)
         except RpcError as error:
-            if error.name not in STALE or self._refresh is None:
+            if not error.is_stale or self._refresh is None:
                 raise
             fresh = (await self._refresh([ref])).get((ref.message_id, ref.file_id))
             if fresh is None:

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tobs.engine.media import MIGRATE, STALE
+from tobs.engine.media import MIGRATE
 from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
 from tobs.meters import Meters
@@ -98,7 +98,7 @@ class Store:
             outcome = await self._fetched(ref, name, beside, note)
             whole = True
         except RpcError as error:
-            again = error.is_server_fault or error.name in {*STALE, MIGRATE}  # another day may have better news
+            again = error.is_server_fault or error.is_stale or error.name == MIGRATE  # another day may have better news
             outcome = Settled(ref, "failed" if again else "missing", reason=str(error))
         except UnreachableError:
             raise  # every other file from there would fail the same way, each after its retries
