@@ -14,6 +14,7 @@ from tobs.errors import (
 )
 from tobs.hookspecs import hook
 from tobs.knobs import Knob, Value
+from tobs.leases import Lease, fail_waiting
 from tobs.logs import UNLIMITED, LogBatcher, LogLimiter, LogSite, log_limiter, rate_limited
 from tobs.manifest import Expectation, Manifest
 from tobs.meters import Level, MeteredQueue, Meters, Stage
@@ -103,6 +104,7 @@ __all__ = [
     "KeyUnknownError",
     "Knob",
     "Lanes",
+    "Lease",
     "Level",
     "Load",
     "LogBatcher",
@@ -147,6 +149,7 @@ __all__ = [
     "Wire",
     "Write",
     "cut",
+    "fail_waiting",
     "hook",
     "log_limiter",
     "rate_limited",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tobs.api import LostError, RpcError, Traffic
+from tobs.api import Lease, LostError, RpcError, Traffic, fail_waiting
 from tobs_adaptive_connections.centre import LEAST, Centre, Place
 from tobs_adaptive_connections.climb import Climb
 from tobs_adaptive_connections.deadline import Deadlines
@@ -14,9 +14,8 @@ from tobs_adaptive_connections.sizes import part_size
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from types import TracebackType
 
-    from tobs.api import Call, Dial, Invoke, Sender
+    from tobs.api import Call, Dial, Invoke
 
 log = logging.getLogger(__name__)
 SLOWEST = 16_384
@@ -62,9 +61,9 @@ class AdaptivePool:
 
     # the port
 
-    def lease(self, dc: int | None, traffic: Traffic) -> _Lease:
+    def lease(self, dc: int | None, traffic: Traffic) -> Lease[Centre, Place]:
         """Lend a sender; see `tobs.ports.Pool`."""
-        return _Lease(self, self.centre(dc), traffic)
+        return Lease(self, self.centre(dc), traffic)
 
     async def warm(self, dc: int, senders: int) -> None:
         """Open up to `senders` connections to `dc` and wait until they are there."""
@@ -108,7 +107,7 @@ class AdaptivePool:
             for task in centre.opening:
                 task.cancel()
             await asyncio.gather(*centre.opening, return_exceptions=True)
-            _fail(centre, LostError("the run is closing"))
+            fail_waiting(centre.waiting.values(), LostError("the run is closing"))
             await asyncio.gather(*(place.sender.close() for place in centre.places), return_exceptions=True)
             await asyncio.gather(*centre.closing, return_exceptions=True)
 
@@ -284,7 +283,7 @@ class AdaptivePool:
         alive = len(centre.alive())
         if not alive:
             if not centre.opening:
-                _fail(centre, error)
+                fail_waiting(centre.waiting.values(), error)
             return
         now = asyncio.get_running_loop().time()
         if now >= centre.refused:
@@ -313,34 +312,3 @@ class AdaptivePool:
         task = asyncio.get_running_loop().create_task(work)
         centre.closing.add(task)
         task.add_done_callback(centre.closing.discard)
-
-
-def _fail(centre: Centre, error: Exception) -> None:
-    for queue in centre.waiting.values():
-        for waiter in queue:
-            if not waiter.done():
-                waiter.set_exception(error)
-        queue.clear()
-
-
-class _Lease:
-    """Borrow on entry, give back on exit."""
-
-    __slots__ = ("_centre", "_place", "_pool", "_traffic")
-
-    def __init__(self, pool: AdaptivePool, centre: Centre, traffic: Traffic) -> None:
-        self._pool = pool
-        self._centre = centre
-        self._traffic = traffic
-        self._place: Place | None = None
-
-    async def __aenter__(self) -> Sender:
-        self._place = await self._pool.take(self._centre, self._traffic)
-        return self._place.sender
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._place is not None:
-            self._pool.give(self._centre, self._place, self._traffic)
-            self._place = None

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tobs.errors import LostError
+from tobs.leases import Lease, fail_waiting
 from tobs.values import Traffic
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from tobs.ports import Call, Dial, Sender
 
 log = logging.getLogger(__name__)
@@ -72,9 +71,9 @@ class CorePool:
         self._centres: dict[int, _Centre] = {}
         self._closed = False
 
-    def lease(self, dc: int | None, traffic: Traffic) -> _Lease:
+    def lease(self, dc: int | None, traffic: Traffic) -> Lease[_Centre, _Place]:
         """Lend a sender; see `tobs.ports.Pool`."""
-        return _Lease(self, self._centre(dc), traffic)
+        return Lease(self, self._centre(dc), traffic)
 
     async def warm(self, dc: int, senders: int) -> None:
         """Open up to `senders` connections to `dc` and wait until they are there."""
@@ -111,7 +110,7 @@ class CorePool:
             for task in centre.opening:
                 task.cancel()
             await asyncio.gather(*centre.opening, return_exceptions=True)
-            self._fail(centre, LostError("the run is closing"))
+            fail_waiting(centre.waiting.values(), LostError("the run is closing"))
             await asyncio.gather(*(place.sender.close() for place in centre.places), return_exceptions=True)
 
     def senders(self, dc: int | None = None) -> int:
@@ -200,7 +199,7 @@ class CorePool:
                 centre.ceiling = len(alive)
                 log.info("data centre %d takes no more than %d connections: %s", centre.dc, len(alive), error)
             elif not centre.opening:
-                self._fail(centre, error)
+                fail_waiting(centre.waiting.values(), error)
             return
         except BaseException:
             self._forget(centre, task)
@@ -216,34 +215,3 @@ class CorePool:
     def _forget(centre: _Centre, task: asyncio.Task[None] | None) -> None:
         if task is not None:
             centre.opening.discard(task)
-
-    @staticmethod
-    def _fail(centre: _Centre, error: Exception) -> None:
-        for queue in centre.waiting.values():
-            for waiter in queue:
-                if not waiter.done():
-                    waiter.set_exception(error)
-            queue.clear()
-
-
-class _Lease:
-    """Borrow on entry, give back on exit."""
-
-    __slots__ = ("_centre", "_place", "_pool", "_traffic")
-
-    def __init__(self, pool: CorePool, centre: _Centre, traffic: Traffic) -> None:
-        self._pool = pool
-        self._centre = centre
-        self._traffic = traffic
-        self._place: _Place | None = None
-
-    async def __aenter__(self) -> Sender:
-        self._place = await self._pool.take(self._centre, self._traffic)
-        return self._place.sender
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._place is not None:
-            self._pool.give(self._centre, self._place, self._traffic)
-            self._place = None
