@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tobs.knobs import Knob
 
 ROOT = Path(__file__).resolve().parent.parent
+PORTS = ("requests", "history", "media", "files", "run")
+"""The modules of `tobs.ports`, in the order in which data passes them."""
 _BLOCK = re.compile(r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL)
 _KIND = re.compile(r"\s*\b(Slot|Layers|Observers)\.(?=\s|$)")
 
@@ -62,17 +64,18 @@ def read_ports(source: str) -> Iterator[Port]:
 
 
 def ports_table() -> str:
-    """The table of ports, from the docstrings of `tobs/ports.py`."""
+    """The table of ports, from the docstrings of `tobs/ports`."""
     rows = ["| port | kind | what it does | methods |", "|---|---|---|---|"]
-    for port in read_ports((ROOT / "tobs" / "ports.py").read_text(encoding="utf-8")):
-        offers = ", ".join(f"`{offer}`" for offer in port.offers) or "called"
-        rows.append(f"| `{port.name}` | {port.kind} | {port.says} | {offers} |")
+    for module in PORTS:
+        for port in read_ports((ROOT / "tobs" / "ports" / f"{module}.py").read_text(encoding="utf-8")):
+            offers = ", ".join(f"`{offer}`" for offer in port.offers) or "called"
+            rows.append(f"| `{port.name}` | {port.kind} | {port.says} | {offers} |")
     return "\n".join(rows)
 
 
 def bands_list() -> str:
     """The bands around a request, outermost first, from `InvokeBand`."""
-    tree = ast.parse((ROOT / "tobs" / "ports.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "tobs" / "ports" / "requests.py").read_text(encoding="utf-8"))
     (bands,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "InvokeBand")
     named = [_named(part.targets[0]) for part in bands.body if isinstance(part, ast.Assign)]
     return "`" + " > ".join(named) + "`"

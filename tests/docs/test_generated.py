@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docs.generate import BLOCKS, ROOT, main, pages, read_ports, renew
+from docs.generate import BLOCKS, PORTS, ROOT, main, pages, read_ports, renew
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PORTS = '''
+SOURCE = '''
 class Plain: ...
 
 class Pour(Protocol):
@@ -48,11 +48,15 @@ def test_every_block_stands_on_a_page() -> None:
 
 
 def test_a_port_is_read_from_its_docstring() -> None:
-    assert [tuple(port) for port in read_ports(PORTS)] == [
+    assert [tuple(port) for port in read_ports(SOURCE)] == [
         ("Pour", "slot", "Pours one cup.", ()),
         ("Kettle", "-", "Boils water \\| tea.", ("boil", "close")),
         ("Drink", "layers", "Empties one cup.", ()),
     ]
+
+
+def test_ports_are_read_from_every_module() -> None:
+    assert sorted(PORTS) == sorted(path.stem for path in (ROOT / "tobs" / "ports").glob("[!_]*.py"))
 
 
 def test_an_old_block_is_replaced_and_the_rest_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
