@@ -22,14 +22,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from telethon.network import ConnectionTcpAbridged
 from telethon.tl import functions, types
 
+from clock import Clock
 from raw_client import connect
 from tobs.experiment.surroundings import machine, versions
 from tobs.host import run, settings
@@ -39,9 +38,7 @@ from tobs.lab.child import spawn
 from tobs.telegram.account import load
 
 if TYPE_CHECKING:
-    from tobs.api import Attempt, Batch, Page
     from tobs.lab.child import Child
-    from tobs.values import Settled
 
 SCENARIO = """
 name = "bench_file"
@@ -64,49 +61,12 @@ ARMS = ("baseline", "baseline +parallel_media", "all")
 # ---------------------------------------------------------------- one arm, in its own process
 
 
-@dataclass
-class Clock:
-    """A probe: when the first getFile was sent, and when the last file was settled."""
-
-    first: float = inf
-    settled: float = 0.0
-    cpu_first: float = 0.0
-    cpu_settled: float = 0.0
-    size: int = 0
-    most: int = 0
-    connections: int = 0
-
-    def __post_init__(self) -> None:
-        """Nothing was seen."""
-        self._seen: set[int] = set()
-
-    def batch(self, page: Page, batch: Batch, seconds: float) -> None:
-        """History is not timed."""
-
-    def file(self, outcome: Settled, seconds: float) -> None:  # noqa: ARG002 - the port
-        """A file is settled: its row is committed."""
-        self.settled, self.cpu_settled = time.perf_counter(), time.process_time()
-        self.size += outcome.size if outcome.status == "done" else 0
-
-    def attempt(self, attempt: Attempt) -> None:
-        """A request was answered."""
-        if attempt.method == "upload.getFile":
-            self.first = min(self.first, time.perf_counter() - attempt.seconds)
-            self.cpu_first = self.cpu_first or time.process_time()
-            self.most = max(self.most, attempt.in_flight)
-            self._seen.add(attempt.connection)
-            self.connections = len(self._seen)
-
-    def flood(self, method: str, seconds: float) -> None:
-        """Nobody floods here."""
-
-
 async def export(server: Path, folder: Path, arm: str) -> dict[str, Any]:
     """One export by an arm into an empty folder."""
     found = discover()
     wanted = settings.load(environment={}, arm=arm, check=False)
     plan = resolve(found.manifests, wanted.wanted, found.broken).require()
-    clock = Clock()
+    clock = Clock("upload.getFile")
     asked = run.Request(["@tobs_bench"], folder, state=folder.parent / "state")
     report = await run.export(load(server), wanted, asked, [clock], plan)
     return {
@@ -115,7 +75,7 @@ async def export(server: Path, folder: Path, arm: str) -> dict[str, Any]:
         "cpu_seconds": clock.cpu_settled - clock.cpu_first,
         "whole_seconds": report.seconds,
         "most_in_flight": clock.most,
-        "connections": clock.connections,
+        "connections": len(clock.connections),
         "digest": report.digest,
     }
 

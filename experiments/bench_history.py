@@ -25,18 +25,17 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clock import Clock
 from tobs.api import PAGE
 from tobs.lab.child import Child, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tobs.api import Attempt, Batch, Page
-    from tobs.values import Settled
 
 SCENARIO = "text_far"
 METHOD = "messages.getHistory"
@@ -53,38 +52,6 @@ class Served:
     server: dict[str, Any]
 
 
-@dataclass
-class Clock:
-    """A probe: when the first history request was sent and when the last batch was kept."""
-
-    first: float = inf
-    kept: float = 0.0
-    cpu_first: float = 0.0
-    cpu_kept: float = 0.0
-    messages: int = 0
-    requests: int = 0
-    asking: float = 0.0
-
-    def batch(self, page: Page, batch: Batch, seconds: float) -> None:  # noqa: ARG002 - the port
-        """A batch is committed."""
-        self.kept, self.cpu_kept = time.perf_counter(), time.process_time()
-        self.messages += len(batch.messages)
-
-    def file(self, outcome: Settled, seconds: float) -> None:
-        """There are no files."""
-
-    def attempt(self, attempt: Attempt) -> None:
-        """A request was answered."""
-        if attempt.method == METHOD:
-            self.first = min(self.first, time.perf_counter() - attempt.seconds)
-            self.cpu_first = self.cpu_first or time.process_time()
-            self.requests += 1
-            self.asking += attempt.seconds
-
-    def flood(self, method: str, seconds: float) -> None:
-        """Nobody floods here."""
-
-
 def export(server: str, folder: str, arm: str) -> dict[str, Any]:
     """One export by an arm into an empty folder. Runs in a process of its own."""
     from tobs.host import run, settings  # noqa: PLC0415 - what the parent does not need
@@ -99,7 +66,7 @@ def export(server: str, folder: str, arm: str) -> dict[str, Any]:
     kept = Path(folder)
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
-    clock = Clock()
+    clock = Clock(METHOD)
     asked = run.Request(["@tobs_text_far"], kept / "archive", state=kept / "state")
     record = run.Record(kept / "metrics.jsonl")
     report = asyncio.run(run.export(load(Path(server)), wanted, asked, [clock], plan, record=record))

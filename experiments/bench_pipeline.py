@@ -16,13 +16,12 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from math import ceil, inf
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clock import Clock
 from tobs.api import PAGE, Manifest, hook
 from tobs.host import run, settings
 from tobs.host.plugins import discover
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from tobs.api import Attempt, Batch, Context, Page
-    from tobs.values import Settled
+    from tobs.api import Context
 
 RTT_MS = 100
 RATE = 4
@@ -103,41 +101,6 @@ class OpenedAhead:
 
 
 AHEAD = Manifest("opened_ahead", "Connections are open before the clock starts.", "__main__:OpenedAhead")
-
-
-@dataclass
-class Clock:
-    """A probe: when the first request of a method was sent and when the last answer came."""
-
-    method: str
-    first: float = inf
-    answered: float = 0.0
-    requests: int = 0
-    messages: int = 0
-    size: int = 0
-    most: int = 0
-    seconds: list[float] = field(default_factory=list)
-
-    def batch(self, page: Page, batch: Batch, seconds: float) -> None:  # noqa: ARG002 - the port
-        """A batch is committed."""
-        self.messages += len(batch.messages)
-
-    def file(self, outcome: Settled, seconds: float) -> None:  # noqa: ARG002 - the port
-        """A file is settled."""
-        self.size += outcome.size if outcome.status == "done" else 0
-
-    def attempt(self, attempt: Attempt) -> None:
-        """A request was answered."""
-        if attempt.method == self.method:
-            now = time.perf_counter()
-            self.first = min(self.first, now - attempt.seconds)
-            self.answered = now
-            self.requests += 1
-            self.most = max(self.most, attempt.in_flight)
-            self.seconds.append(attempt.seconds)
-
-    def flood(self, method: str, seconds: float) -> None:
-        """Nobody floods here."""
 
 
 async def export(lab: Child, folder: Path, method: str, arm: str) -> tuple[Clock, dict[str, Any]]:
