@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
+from tobs.lab.chosen import chosen
 from tobs.lab.content import CHANNEL_BASE, peer_of
 from tobs.lab.peers import history_of, marked_of, seconds
 from tobs.lab.people import mark
@@ -83,16 +84,5 @@ def get_saved_dialogs_by_id(call: Call) -> Result:
 @method(functions.messages.GetSavedHistoryRequest)
 def get_saved_history(call: Call) -> Result:
     """One page of what was saved out of one origin, newest first."""
-    request, service = call.request, call.service
     history = _own(call)
-    part = service.selections.slice(
-        history,
-        Wish(saved_peer=marked_of(call, request.peer)),
-        offset_id=request.offset_id,
-        offset_date=seconds(request.offset_date),
-        add_offset=request.add_offset,
-        limit=request.limit,
-        max_id=request.max_id,
-        min_id=request.min_id,
-    )
-    return Reply(service.content.messages(part, history, whole=False))
+    return chosen(call, history, Wish(saved_peer=marked_of(call, call.request.peer)))

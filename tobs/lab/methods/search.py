@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from telethon.tl import functions, types
 
 from tobs.lab import marks
+from tobs.lab.chosen import chosen
 from tobs.lab.peers import bare_of, history_of, marked_of, seconds
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
 from tobs.lab.selection import MYSELF, Wish
@@ -57,7 +58,7 @@ def _peer(call: Call, given: Any) -> int:
 @method(functions.messages.SearchRequest)
 def search(call: Call) -> Result:
     """One page of the messages of a chat that match, newest first; `count` counts all that do."""
-    request, service = call.request, call.service
+    request = call.request
     if isinstance(request.peer, types.InputPeerEmpty):
         raise RpcFault("PEER_ID_INVALID")
     history = history_of(call, request.peer)
@@ -74,16 +75,7 @@ def search(call: Call) -> Result:
         before=seconds(request.max_date),
         ids=None if call.range is None else reach(history, call.range),
     )
-    part = service.selections.slice(
-        history,
-        wish,
-        offset_id=request.offset_id,
-        add_offset=request.add_offset,
-        limit=request.limit,
-        max_id=request.max_id,
-        min_id=request.min_id,
-    )
-    return Reply(service.content.messages(part, history, whole=False))
+    return chosen(call, history, wish)
 
 
 @method(functions.messages.GetSearchCountersRequest)

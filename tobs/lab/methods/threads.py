@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
+from tobs.lab.chosen import chosen
 from tobs.lab.content import CHANNEL_BASE, channel_mark, peer_of
 from tobs.lab.moments import GENERAL
 from tobs.lab.peers import history_of, marked_of, seconds
@@ -47,19 +48,8 @@ def _thread(call: Call) -> tuple[History, int]:
 @method(functions.messages.GetRepliesRequest)
 def get_replies(call: Call) -> Result:
     """One page of a thread, newest first, without its root."""
-    request, service = call.request, call.service
     history, root = _thread(call)
-    part = service.selections.slice(
-        history,
-        Wish(thread=root),
-        offset_id=request.offset_id,
-        offset_date=seconds(request.offset_date),
-        add_offset=request.add_offset,
-        limit=request.limit,
-        max_id=request.max_id,
-        min_id=request.min_id,
-    )
-    return Reply(service.content.messages(part, history, whole=False))
+    return chosen(call, history, Wish(thread=root))
 
 
 @method(functions.messages.GetDiscussionMessageRequest)
