@@ -84,6 +84,7 @@ def test_the_side_door_is_not_in_the_server_file_and_refuses_nonsense(lab: Child
     with pytest.raises(TobsError):
         lab.truth(chat=1)
     assert lab.counters()["cpu_seconds"] > 0
+    assert lab.parts() == []
 
 
 @pytest.fixture

@@ -73,6 +73,11 @@ class Child:
         """Have the lab count anew."""
         ask("127.0.0.1", self._control, "reset")
 
+    def parts(self) -> list[dict[str, Any]]:
+        """Parts of files that left since this was last asked, see `tobs.lab.parts`; the first time none is known."""
+        left: list[dict[str, Any]] = ask("127.0.0.1", self._control, "parts")
+        return left
+
     def allow_takeout(self) -> None:
         """Have the account allow a takeout on another device."""
         ask("127.0.0.1", self._control, "allow_takeout")

@@ -1,8 +1,9 @@
 """A side door to a running lab, for whoever runs it; clients under test never use it.
 
 One JSON value a line each way, on a loopback port of its own that stands in `control.json` beside the server
-file. A request is `{"do": "counters" | "reset" | "truth" | "allow_takeout" | "revoke_sessions" | "quit"}`, where
-`truth` takes a marked id as `"chat"` too, a reply `{"ok": true, "value": ...}` or `{"ok": false, "error": text}`.
+file. A request is `{"do": "counters" | "reset" | "parts" | "truth" | "allow_takeout" | "revoke_sessions" |
+"quit"}`, where `truth` takes a marked id as `"chat"` too, a reply `{"ok": true, "value": ...}` or `{"ok": false,
+"error": text}`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ async def open_control(lab: Lab, quit_: Callable[[], None], host: str) -> tuple[
     simple: dict[str, Callable[[], Any]] = {
         "counters": lab.counters,
         "reset": lab.reset,
+        "parts": lab.parts,
         "allow_takeout": lab.allow_takeout,
         "revoke_sessions": lab.revoke_sessions,
         "quit": quit_,

@@ -215,7 +215,7 @@ def _call(connection: Connection, session: Session, message: Message) -> None:
         if held == LOST:
             return
     out = Outgoing(session, (result_head(message.msg_id), *reply.body), message.msg_id, served=reply.served)
-    out.delivered = reply.delivered
+    out.delivered, out.acknowledged = reply.delivered, reply.acknowledged
     if held:
         # Out of line: what is answered meanwhile overtakes it.
         out.left = message.now + held
@@ -227,6 +227,6 @@ def _call(connection: Connection, session: Session, message: Message) -> None:
         def refuse(wait: int, bucket: FloodBucket = reply.bucket) -> None:
             refusal = rpc.flooded(service, bucket, wait)
             out.body = (result_head(message.msg_id), *refusal.body)
-            out.served, out.delivered = None, bucket.delivered
+            out.served, out.delivered, out.acknowledged = None, bucket.delivered, None
 
         reply.bucket.grant(message.now, Pending(out.left, refuse))

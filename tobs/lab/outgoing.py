@@ -18,6 +18,7 @@ class Outgoing:
 
     `answers`: message id of the request; `content`: it has to be acknowledged; `msg_id` and `sequence` are given
     when it is first written, and stay when it is `resent`; `token`: a quick acknowledgement, outside of packets.
+    `acknowledged` is called when the client says that it has it.
     """
 
     session: Session | None
@@ -27,6 +28,7 @@ class Outgoing:
     due: float = 0.0
     served: Callable[[], None] | None = None
     delivered: Callable[[float], None] | None = None
+    acknowledged: Callable[[], None] | None = None
     closes: bool = False
     content: bool = True
     msg_id: int = 0

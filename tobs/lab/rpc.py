@@ -82,7 +82,7 @@ class Reply:
     """A serialized result; `served` is called as it leaves, to count what was really given out.
 
     `method` is what was asked ("" for what is no method); `bucket` granted the request, or is None; `delivered` is
-    called with the time when the client has it.
+    called with the time when the client has it, `acknowledged` when it says so itself.
     `quiet`: the request does not make its connection one that hears of updates.
     """
 
@@ -90,6 +90,7 @@ class Reply:
     served: Callable[[], None] | None = None
     bucket: FloodBucket | None = None
     delivered: Callable[[float], None] | None = None
+    acknowledged: Callable[[], None] | None = None
     is_flood: bool = False
     method: str = ""
     quiet: bool = True

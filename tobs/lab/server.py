@@ -78,6 +78,10 @@ class Lab:
         """
         self._service.reset_counters()
 
+    def parts(self) -> list[dict[str, Any]]:
+        """Parts of files that left since this was last asked, see `LeftPart`; the first time none is known."""
+        return self._service.parts.take()
+
     def change(self, count: int) -> int:
         """Make the next so many changes of the plan now, whatever the clock says: how many there were."""
         return sum(self._service.feed.step() for _ in range(count))

@@ -18,6 +18,7 @@ from tobs.lab.login_tokens import LoginTokens
 from tobs.lab.mishaps import Mishaps
 from tobs.lab.network import Link, Run, Steps
 from tobs.lab.outgoing import Outgoing
+from tobs.lab.parts import PartLog
 from tobs.lab.references import References
 from tobs.lab.salts import Salts
 from tobs.lab.selection import Selections
@@ -72,6 +73,7 @@ class Service:
     selections: Selections = field(default_factory=Selections)
     block_hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
     held: Held = field(default_factory=Held)
+    parts: PartLog = field(default_factory=PartLog)
     salts: Salts = field(init=False)
     takeouts: Takeouts = field(init=False)
     feed: Feed = field(init=False)
@@ -224,6 +226,7 @@ class Service:
             "faults": dict(self.mishaps.counted),
             "changes_made": self.feed.made,
             "changes_left": self.feed.left,
+            "connections_open": len(self.opened),
         }
 
     def reset_counters(self) -> None:

@@ -162,8 +162,12 @@ class Session:
     def acknowledge(self, msg_id: int) -> None:
         """The client has got this message of the server."""
         message = self._forget(msg_id)
-        if message is not None and message.answers in self._seen:
+        if message is None:
+            return
+        if message.answers in self._seen:
             self._seen[message.answers] |= CERTAIN
+        if message.acknowledged is not None:
+            message.acknowledged()
 
     def sent(self, msg_id: int) -> Outgoing | None:
         """A message of the server that is not acknowledged yet, by its id, to be sent again; None: forgotten."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from telethon.tl import functions, types
 
 from tobs.lab.methods.photos import profile_photo
+from tobs.lab.parts import LeftPart
 from tobs.lab.rpc import Call, Reply, Result, RpcFault, method
 from tobs.lab.tl import bytes_head, bytes_tail, vector
 
@@ -81,10 +82,17 @@ def get_file(call: Call) -> Result:
         premium.grant(size)
     head = (_JPEG if spec.kind == "photo" else _OTHER) + bytes_head(size)
     body = (head, data, bytes_tail(size))
-    if data is not whole:
-        return Reply(body, lambda: service.counters.served_spoilt_part(size))
-    part = (call.user_id, spec.id, request.offset, request.limit)
-    return Reply(body, lambda: service.counters.served_part(*part, size))
+    part = LeftPart(spec.id, spec.size, request.offset, size, spoilt=data is not whole)
+    asked = (call.user_id, spec.id, request.offset, request.limit)
+
+    def served() -> None:
+        service.parts.left(part)
+        if part.spoilt:
+            service.counters.served_spoilt_part(size)
+        else:
+            service.counters.served_part(*asked, size)
+
+    return Reply(body, served, acknowledged=part.acknowledge)
 
 
 @method(functions.upload.GetFileHashesRequest)
