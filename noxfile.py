@@ -103,7 +103,7 @@ def campaign(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def chaos(session: nox.Session) -> None:
-    """Two hundred exports that are killed, out of space and out of reach; takes a quarter of an hour."""
+    """Two hundred exports that are killed, out of space and out of reach; takes twenty minutes or more."""
     install(session)
     session.run("python", "experiments/chaos.py", *session.posargs)
 

@@ -11,13 +11,16 @@ processes, which is stopped one to three times and then left to end. What stops 
 After every stop the archive must be valid: every stored file as it was kept, every span with all of its messages. At
 the end the digest must be the truth's, every file there, nothing beside them, and no request sent during a flood wait.
 A run fails that does not keep to all of that. Only moments and kinds are drawn from the seed: what is under way at a
-moment depends on the machine. `bytes_again` are bytes of files that the server sent beyond those of the files,
-`stops_inside_a_file` stops that left a half-written one.
+moment depends on the machine. `stops_inside_a_file` are stops that left a half-written one.
+
+And a resumed run fetches little again. `bytes_again` are bytes of files that the server sent beyond those of the files.
+Faults alone cost some: that is what undisturbed exports on the same lab fetch again. At each stop some are in flight:
+`chaos_bytes` says what counts as that, and why. What is left of them is held to the bar of `chaos_told`.
 
     python experiments/chaos.py [--runs 200] [--seed 1] [--workers N] [--arm ARM] [--json FILE]
 
 The disk is a tmpfs of its own where this user may mount one; elsewhere `full` limits the size of files instead, and the
-result says so. Exit code 1 if a run failed.
+result says so. Exit code 1 if a run failed or a bar is broken.
 """
 
 from __future__ import annotations
@@ -34,14 +37,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from chaos_bytes import JOURNAL_KB, RESUME_KB, Kept, Life, cost, read_kept
+from chaos_disk import fill, may_mount, mounted
+from chaos_told import KINDS, Run, summary
 from tobs.archive.lock import FILE as LOCK
 from tobs.archive.verify import verify
 from tobs.errors import TobsError
@@ -53,18 +59,20 @@ from tobs.testing.served import ServedChat
 from tobs.testing.stops import sound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 HERE = Path(__file__).parent
-KINDS = ("kill", "full", "away", "all")
 ARM = (
     "default -takeout +resilience deadline=1.0 part_kb=64 adaptive_connections.shortest_deadline=1.0 "
-    "resilience.base=0.05 resilience.cap=0.5 resilience.resume_kb=128 resilience.journal_kb=128"
+    "resilience.base=0.05 resilience.cap=0.5 "
+    f"resilience.resume_kb={RESUME_KB} resilience.journal_kb={JOURNAL_KB}"
 )
+UNDISTURBED = 2
+"""Undisturbed exports on each lab."""
+HANGS_UP = 10.0
+"""Seconds within which the lab sees that a dead client's connections are closed."""
 GROUP = 5
 """Runs that share a lab: one seed of the scenario, one kind, one pair of outages."""
-DISK = 64
-"""MB of the disk that a run has."""
 WITHIN = 90.0
 """Seconds that an export may take, after which it counts as hanging."""
 EARLY = 0.15
@@ -75,20 +83,6 @@ LOOK = 0.005
 
 class ChaosError(Exception):
     """A run that did not keep to what is promised."""
-
-
-@dataclass(slots=True)
-class Run:
-    """What came of one run. `stops` are those that met an export at work, by what they were."""
-
-    number: int
-    kind: str
-    seed: int
-    stops: Counter[str] = field(default_factory=Counter)
-    inside: int = 0
-    again: int = 0
-    seconds: float = 0.0
-    failure: str = ""
 
 
 @dataclass(slots=True)
@@ -184,14 +178,6 @@ def stop_by_full_disk(lab: ServedChat, place: Path, course: Course, moment: Mome
     return True
 
 
-def fill(filler: Path) -> None:
-    """Take all space that is left."""
-    block = bytes(1 << 16)
-    with suppress(OSError), filler.open("wb", buffering=0) as file:
-        while file.write(block) == len(block):
-            pass
-
-
 def finish(lab: ServedChat, place: Path, course: Course) -> None:
     """Let an export end, and hold what is there against the truth."""
     with begin(lab, place, course.arm) as child:
@@ -235,10 +221,11 @@ def conduct(run: Run, lab: ServedChat, course: Course) -> None:
     draws = random.Random(f"chaos {run.seed} {run.number}")
     place = Path(tempfile.mkdtemp(prefix=f"run-{run.number}-", dir=course.folder))
     archive = place / "disk" / "archive"
+    lives: list[Life] = []
     began = time.monotonic()
-    lab.child.reset()
+    anew(lab)
     try:
-        with mounted(place / "disk", course):
+        with mounted(place / "disk", mounts=course.mounts):
             for number in range(draws.randint(1, 3)):
                 way = {"kill": "kill", "full": "full", "away": "kill", "all": draws.choice(("kill", "full"))}[run.kind]
                 early = draws.random() < EARLY
@@ -246,15 +233,20 @@ def conduct(run: Run, lab: ServedChat, course: Course) -> None:
                 stop = stop_by_kill if way == "kill" else stop_by_full_disk
                 while not (met := stop(lab, place, course, moment)) and not number and moment.seconds > LOOK:
                     shutil.rmtree(archive, ignore_errors=True)  # it ended before that: once more, and earlier
-                    lab.child.reset()
+                    anew(lab)
                     moment = Moment(moment.seconds / 2, moment.working)
                 if met:
                     run.stops[way] += 1
                     run.inside += any(archive.rglob("*.part"))
                 valid(lab, archive)
+                lives.append(Life(left(lab), read_kept(archive)))
             finish(lab, place, course)
+            lives.append(Life(left(lab), Kept()))
             counted = lab.child.counters()
-            run.again = counted["file_bytes"] - size_of(archive)
+            run.files, run.cost = size_of(archive), cost(lives)
+            run.again = counted["file_bytes"] - run.files
+            if wrong := run.hold():
+                raise ChaosError(wrong)
             if counted["requests_during_flood"]:
                 raise ChaosError(f"{counted['requests_during_flood']} requests were sent during a flood wait")
     except ChaosError as error:
@@ -264,42 +256,38 @@ def conduct(run: Run, lab: ServedChat, course: Course) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def left(lab: ServedChat) -> list[dict[str, Any]]:
+    """Parts that left since this was last asked, once no client is connected: then none is acknowledged any more."""
+    late = time.monotonic() + HANGS_UP
+    while lab.child.counters()["connections_open"]:
+        if time.monotonic() > late:
+            raise ChaosError("a connection outlives its client")
+        time.sleep(LOOK)
+    return lab.child.parts()
+
+
+def anew(lab: ServedChat) -> None:
+    """Have the lab count anew, and note the parts that leave."""
+    left(lab)
+    lab.child.reset()
+
+
+def undisturbed(lab: ServedChat, course: Course) -> float:
+    """Bytes of files that undisturbed exports fetch again, the mean of some."""
+    found = []
+    for _ in range(UNDISTURBED):
+        place = Path(tempfile.mkdtemp(prefix="undisturbed-", dir=course.folder))
+        anew(lab)
+        with mounted(place / "disk", mounts=course.mounts):
+            finish(lab, place, course)
+            found.append(lab.child.counters()["file_bytes"] - size_of(place / "disk" / "archive"))
+        shutil.rmtree(place)
+    return fmean(found)
+
+
 def size_of(archive: Path) -> int:
     """Bytes of the files in an archive, each once."""
     return sum(path.stat().st_size for path in (archive / "media").rglob("*") if path.is_file())
-
-
-@contextmanager
-def mounted(disk: Path, course: Course) -> Iterator[None]:
-    """A disk of its own, if that may be."""
-    disk.mkdir()
-    if not course.mounts:
-        yield
-        return
-    mount(disk)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(disk)], check=False, capture_output=True)
-
-
-def mount(disk: Path) -> bool:
-    """Mount a small tmpfs; whether this user may."""
-    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "tmpfs", str(disk)]
-    try:
-        return subprocess.run(words, check=False, capture_output=True).returncode == 0
-    except OSError:
-        return False
-
-
-def may_mount(folder: Path) -> bool:
-    """Whether this user may mount."""
-    disk = folder / "probe"
-    disk.mkdir()
-    found = mount(disk)
-    if found:
-        subprocess.run(["umount", str(disk)], check=False, capture_output=True)
-    return found
 
 
 # ---------------------------------------------------------------- the campaign
@@ -326,9 +314,17 @@ def group(runs: list[Run], course: Course) -> None:
     (history,) = build(load(file, seed=seed)).histories.values()
     with spawn(file, place / "lab", seed=seed) as child:
         lab = ServedChat(child, history.peer_id, child.truth()["digest"], tuple(history.ids))
+        try:
+            alone = undisturbed(lab, course)
+        except ChaosError as error:
+            for run in runs:
+                run.failure = f"an undisturbed export: {error}"
+            print(f"runs {first.number} to {runs[-1].number}: {first.failure}", file=sys.stderr, flush=True)
+            return
         for run in runs:
+            run.lab, run.undisturbed = first.number, alone
             conduct(run, lab, course)
-            said = run.failure or ", ".join(f"{count} {way}" for way, count in run.stops.items()) or "no stop met it"
+            said = run.failure or f"{run.told()}, {run.excess / run.files:+.1%} in excess"
             print(f"run {run.number}: {run.kind}: {said} ({run.seconds:.1f} s)", file=sys.stderr, flush=True)
 
 
@@ -378,28 +374,6 @@ def campaign(runs: int, seed: int, *, workers: int, arm: str = ARM) -> dict[str,
     }
 
 
-def summary(runs: list[Run]) -> dict[str, Any]:
-    """What came of some runs, in all and by kind."""
-
-    def of(some: list[Run]) -> dict[str, Any]:
-        stops: Counter[str] = Counter()
-        for run in some:
-            stops.update(run.stops)
-        return {
-            "runs": len(some),
-            "ok": sum(not run.failure for run in some),
-            "stops": dict(stops),
-            "stops_inside_a_file": sum(run.inside for run in some),
-            "bytes_again": sum(run.again for run in some),
-        }
-
-    return {
-        **of(runs),
-        "by_kind": {kind: of([run for run in runs if run.kind == kind]) for kind in KINDS},
-        "failed": [{"run": run.number, "kind": run.kind, "failure": run.failure} for run in runs if run.failure],
-    }
-
-
 def main() -> int:
     """Parse, run, tell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -413,7 +387,7 @@ def main() -> int:
     if given.json is not None:
         given.json.write_text(told + "\n", encoding="utf-8")
     print(told)
-    return 1 if json.loads(told)["failed"] else 0
+    return 1 if json.loads(told)["failed"] or json.loads(told)["bars_broken"] else 0
 
 
 if __name__ == "__main__":

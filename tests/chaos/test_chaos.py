@@ -6,11 +6,14 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 import chaos
+import chaos_told
+from chaos_bytes import Cost
 from tobs.archive.archive import Archive
 from tobs.lab.scenario import load
 from tobs.testing.served import ServedChat
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 CHAT = Chat(-1_000_000_000_005, "channel", "Chaos")
 
 
-@pytest.mark.parametrize("kind", chaos.KINDS)
+@pytest.mark.parametrize("kind", chaos_told.KINDS)
 @pytest.mark.parametrize("seed", range(5))
 def test_every_scenario_of_a_campaign_can_be_served(tmp_path: Path, kind: str, seed: int) -> None:
     file = tmp_path / "chaos.toml"
@@ -33,20 +36,35 @@ def test_every_scenario_of_a_campaign_can_be_served(tmp_path: Path, kind: str, s
 
 
 def test_what_came_of_runs_is_told_by_kind_and_failures_each() -> None:
-    good, bad = chaos.Run(0, "kill", 1), chaos.Run(1, "all", 1, inside=1, again=7, failure="the digest is not")
+    good, bad = chaos_told.Run(0, "kill", 1), chaos_told.Run(1, "all", 1, lab=1, inside=1, failure="the digest is not")
     good.stops.update(["kill", "kill"])
     bad.stops.update(["full"])
-    told = chaos.summary([good, bad])
-    assert (told["runs"], told["ok"], told["stops"], told["bytes_again"]) == (2, 1, {"kill": 2, "full": 1}, 7)
+    bad.files, bad.again, bad.undisturbed = 1000, 70, 10.2
+    bad.cost = Cost(lost=50, flight=Counter(wire=20, small=25), kept_again=3)
+    told = chaos_told.summary([good, bad])
+    assert (told["runs"], told["ok"], told["stops"]) == (2, 1, {"kill": 2, "full": 1})
     assert told["by_kind"]["kill"]["ok"] == told["by_kind"]["kill"]["runs"] == 1
     assert told["by_kind"]["all"] == {
         "runs": 1,
         "ok": 0,
         "stops": {"full": 1},
         "stops_inside_a_file": 1,
-        "bytes_again": 7,
+        "bytes_of_files": 1000,
+        "bytes_again": {
+            "all": 70,
+            "undisturbed": 10,
+            "lost_at_stops": 50,
+            "in_flight": 45,
+            "in_flight_by_kind": {"wire": 20, "open": 0, "journal": 0, "small": 25},
+            "kept_and_fetched": 3,
+            "beyond": 8,
+            "excess": 15,
+        },
+        "excess": {"share": 0.0148, "error": None, "at_most": None},
+        "largest_beyond": 0.008,
     }
     assert told["failed"] == [{"run": 1, "kind": "all", "failure": "the digest is not"}]
+    assert (told["bar"], told["bars_broken"]) == (0.02, [])
 
 
 async def test_an_archive_that_is_not_sound_after_a_stop_fails_the_run(tmp_path: Path) -> None:
@@ -87,11 +105,21 @@ def test_a_moment_at_work_counts_from_when_the_archive_is_open(tmp_path: Path) -
 def test_a_small_campaign_ends_well() -> None:
     told = chaos.campaign(8, 7, workers=2)
     assert told["failed"] == []
+    assert told["bars_broken"] == []
     assert told["ok"] == told["runs"] == 8
     assert told["stops"]["kill"] >= 3
+    assert told["bytes_again"]["lost_at_stops"] > 0, "the stops came in time to cost something"
 
 
 @pytest.mark.campaign
 def test_a_campaign_finds_what_the_baseline_does_not_bear() -> None:
     told = chaos.campaign(4, 7, workers=2, arm="baseline deadline=1.0 part_kb=64")
     assert told["failed"]
+
+
+@pytest.mark.campaign
+def test_a_campaign_finds_large_files_that_begin_anew() -> None:
+    told = chaos.campaign(8, 7, workers=2, arm=chaos.ARM.replace("resume_kb=128", "resume_kb=100000"))
+    assert any("fetched again beside what was in flight" in one["failure"] for one in told["failed"])
+    assert told["bytes_again"]["beyond"] > chaos_told.BAR * told["bytes_of_files"]
+    assert any(broken.startswith("all runs") for broken in told["bars_broken"])
