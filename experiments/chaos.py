@@ -37,6 +37,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -272,17 +273,18 @@ def anew(lab: ServedChat) -> None:
     lab.child.reset()
 
 
-def undisturbed(lab: ServedChat, course: Course) -> float:
-    """Bytes of files that undisturbed exports fetch again, the mean of some."""
-    found = []
+def undisturbed(lab: ServedChat, course: Course) -> tuple[float, Counter[str]]:
+    """Bytes of files that undisturbed exports fetch again, and those of faults by kind: means of some."""
+    found, faults = [], Counter[str]()
     for _ in range(UNDISTURBED):
         place = Path(tempfile.mkdtemp(prefix="undisturbed-", dir=course.folder))
         anew(lab)
         with mounted(place / "disk", mounts=course.mounts):
             finish(lab, place, course)
             found.append(lab.child.counters()["file_bytes"] - size_of(place / "disk" / "archive"))
+            faults.update(cost([Life(left(lab), Kept())]).faults)
         shutil.rmtree(place)
-    return fmean(found)
+    return fmean(found), Counter({kind: round(size / UNDISTURBED) for kind, size in faults.items()})
 
 
 def size_of(archive: Path) -> int:
@@ -315,14 +317,14 @@ def group(runs: list[Run], course: Course) -> None:
     with spawn(file, place / "lab", seed=seed) as child:
         lab = ServedChat(child, history.peer_id, child.truth()["digest"], tuple(history.ids))
         try:
-            alone = undisturbed(lab, course)
+            again, alone = undisturbed(lab, course)
         except ChaosError as error:
             for run in runs:
                 run.failure = f"an undisturbed export: {error}"
             print(f"runs {first.number} to {runs[-1].number}: {first.failure}", file=sys.stderr, flush=True)
             return
         for run in runs:
-            run.lab, run.undisturbed = first.number, alone
+            run.lab, run.undisturbed, run.alone = first.number, again, alone
             conduct(run, lab, course)
             said = run.failure or f"{run.told()}, {run.excess / run.files:+.1%} in excess"
             print(f"run {run.number}: {run.kind}: {said} ({run.seconds:.1f} s)", file=sys.stderr, flush=True)

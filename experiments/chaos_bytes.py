@@ -15,6 +15,13 @@ In flight is of what was lost
 
 What is lost beyond that was not in flight, and neither was what left although it was kept: both are `beyond`. The
 bounds are those of this module, whatever the arm's knobs say: an arm that promises less does not keep to them.
+
+Faults cost bytes also between stops, and in a run that is not stopped
+
+`spoilt`    parts that came short or wrong.
+`unheard`   what left again before another stop, its copies not acknowledged: a connection broke, or an answer came
+            later than the exporter waited.
+`heard`     the same where another copy was acknowledged: a block that was mended whole, for one.
 """
 
 from __future__ import annotations
@@ -43,6 +50,7 @@ PAGE = 1024
 """Parts begin and end at multiples of this, or with their file."""
 PAGES = BLOCK // PAGE
 KINDS = ("wire", "open", "journal", "small")
+FAULTS = ("spoilt", "unheard", "heard")
 
 Pages = dict[int, set[int]]
 """Numbers of pages by file."""
@@ -73,11 +81,12 @@ class Life:
 
 @dataclass(slots=True)
 class Cost:
-    """What the stops of a run cost, in bytes; `flight` by kind."""
+    """What the stops of a run cost, and its faults, in bytes; `flight` and `faults` by kind."""
 
     lost: int = 0
     flight: Counter[str] = field(default_factory=Counter)
     kept_again: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
 
     @property
     def in_flight(self) -> int:
@@ -135,6 +144,7 @@ def cost(lives: Sequence[Life]) -> Cost:
     ever: Pages = {}  # that left whole, up to and with this life
     kept: Pages = {}  # of these, what was kept at the stop before
     for number, life in enumerate(lives):
+        found.faults.update(_faults(life.parts))
         for file, pages in kept.items():
             again = _whole_blocks(pages, ever[file], sizes[file]) & left[number].get(file, set())
             found.kept_again += _size(again, sizes[file])
@@ -150,6 +160,25 @@ def cost(lives: Sequence[Life]) -> Cost:
             found.lost += _size(lost, size)
             found.flight.update(_in_flight(lost & now, had.get(file, set()), size))
         kept = {file: life.kept.of(file, pages) for file, pages in ever.items()}
+    return found
+
+
+def _faults(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Bytes that faults cost between two stops, by kind."""
+    left: Counter[tuple[int, int]] = Counter()
+    heard: Counter[tuple[int, int]] = Counter()
+    for part in (part for part in parts if not part["spoilt"]):
+        places = [(part["file"], page) for page in _pages([part]).get(part["file"], ())]
+        left.update(places)
+        if part["acknowledged"]:
+            heard.update(places)
+    sizes = {part["file"]: part["whole"] for part in parts}
+    again = {place: (times - 1, max(0, heard[place] - 1)) for place, times in left.items() if times > 1}
+    found = dict.fromkeys(FAULTS, 0) | {"spoilt": sum(part["size"] for part in parts if part["spoilt"])}
+    for (file, page), (all_, had) in again.items():
+        size = _size({page}, sizes[file])
+        found["heard"] += had * size
+        found["unheard"] += (all_ - had) * size
     return found
 
 

@@ -35,7 +35,8 @@ ERRORS = 2.0
 class Run:
     """What came of one run on the lab `lab`. `stops` are those that met an export at work, by what they were.
 
-    Bytes: of the `files`, fetched `again`, `undisturbed` ones again (a mean), and what the stops cost.
+    Bytes: of the `files`, fetched `again`, `undisturbed` ones again (a mean; `alone` by kind of fault), and what the
+    stops cost.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Run:
     files: int = 0
     again: int = 0
     undisturbed: float = 0.0
+    alone: Counter[str] = field(default_factory=Counter)
     cost: chaos_bytes.Cost = field(default_factory=chaos_bytes.Cost)
     seconds: float = 0.0
     failure: str = ""
@@ -113,9 +115,13 @@ def summary(runs: list[Run]) -> dict[str, Any]:
 def _of(runs: list[Run]) -> dict[str, Any]:
     stops: Counter[str] = Counter()
     flight: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    alone: Counter[str] = Counter()
     for run in runs:
         stops.update(run.stops)
         flight.update(run.cost.flight)
+        faults.update(run.cost.faults)
+        alone.update(run.alone)
     return {
         "runs": len(runs),
         "ok": sum(not run.failure for run in runs),
@@ -131,6 +137,8 @@ def _of(runs: list[Run]) -> dict[str, Any]:
             "kept_and_fetched": sum(run.cost.kept_again for run in runs),
             "beyond": sum(run.cost.beyond for run in runs),
             "excess": round(sum(run.excess for run in runs)),
+            "by_faults": {kind: faults[kind] for kind in chaos_bytes.FAULTS},
+            "by_faults_undisturbed": {kind: round(alone[kind]) for kind in chaos_bytes.FAULTS},
         },
         "excess": excess(runs),
         "largest_beyond": max((round(run.cost.beyond / run.files, 5) for run in runs if run.files), default=None),

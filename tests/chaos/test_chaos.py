@@ -40,7 +40,8 @@ def test_what_came_of_runs_is_told_by_kind_and_failures_each() -> None:
     good.stops.update(["kill", "kill"])
     bad.stops.update(["full"])
     bad.files, bad.again, bad.undisturbed = 1000, 70, 10.2
-    bad.cost = Cost(lost=50, flight=Counter(wire=20, small=25), kept_again=3)
+    bad.cost = Cost(lost=50, flight=Counter(wire=20, small=25), kept_again=3, faults=Counter(spoilt=9, unheard=8))
+    bad.alone.update(heard=4)
     told = chaos_told.summary([good, bad])
     assert (told["runs"], told["ok"], told["stops"]) == (2, 1, {"kill": 2, "full": 1})
     assert told["by_kind"]["kill"]["ok"] == told["by_kind"]["kill"]["runs"] == 1
@@ -59,6 +60,8 @@ def test_what_came_of_runs_is_told_by_kind_and_failures_each() -> None:
             "kept_and_fetched": 3,
             "beyond": 8,
             "excess": 15,
+            "by_faults": {"spoilt": 9, "unheard": 8, "heard": 0},
+            "by_faults_undisturbed": {"spoilt": 0, "unheard": 0, "heard": 4},
         },
         "excess": {"share": 0.0148, "error": None, "at_most": None},
         "largest_beyond": 0.008,

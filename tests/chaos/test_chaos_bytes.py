@@ -46,7 +46,7 @@ def noted(*blocks: int) -> Kept:
 
 def test_a_run_that_goes_on_from_what_is_noted_costs_nothing() -> None:
     first = Life(parts(1, LARGE, 0, 4 * BLOCK) + parts(2, SMALL), Kept(frozenset({2}), {1: frozenset(range(4))}))
-    assert cost([first, Life(parts(1, LARGE, 4 * BLOCK), Kept())]) == Cost()
+    assert cost([first, Life(parts(1, LARGE, 4 * BLOCK), Kept())]).lost == 0
 
 
 def test_what_was_not_acknowledged_and_blocks_that_are_not_whole_were_in_flight() -> None:
@@ -74,7 +74,7 @@ def test_a_small_file_begins_anew_and_a_larger_one_does_not() -> None:
 
 def test_what_is_not_fetched_again_was_not_lost() -> None:
     came = Life(parts(1, LARGE) + parts(2, SMALL), noted())
-    assert cost([came, Life([], Kept(frozenset({1, 2}))), Life([], Kept())]) == Cost()
+    assert cost([came, Life([], Kept(frozenset({1, 2}))), Life([], Kept())]).lost == 0
 
 
 def test_what_is_lost_at_two_stops_counts_twice() -> None:
@@ -86,10 +86,24 @@ def test_what_is_lost_at_two_stops_counts_twice() -> None:
 def test_faults_are_no_cost_of_a_stop() -> None:
     spoilt = parts(1, LARGE, 0, BLOCK, spoilt=True)
     spoilt[0]["size"] = 3
-    first = Life(spoilt + parts(1, LARGE, 0, BLOCK, acknowledged=False) + parts(1, LARGE, 0, BLOCK), noted(0))
-    assert cost([first, Life(parts(1, LARGE, BLOCK), Kept())]) == Cost()
+    came = spoilt + parts(1, LARGE, 0, BLOCK, acknowledged=False) + parts(1, LARGE, 0, BLOCK) + parts(1, LARGE, 0, PART)
+    found = cost([Life(came, noted(0)), Life(parts(1, LARGE, BLOCK), Kept())])
+    assert (found.lost, found.in_flight, found.beyond) == (0, 0, 0)
+    assert found.faults == {"spoilt": PART + 3, "unheard": BLOCK, "heard": PART}
     wrong = Life(parts(1, LARGE, 0, PART) + parts(1, LARGE, PART, BLOCK, spoilt=True), noted(0))
-    assert cost([wrong, Life(parts(1, LARGE), Kept())]) == Cost(), "a block that was noted and is wrong is mended"
+    found = cost([wrong, Life(parts(1, LARGE), Kept())])
+    assert (found.lost, found.beyond) == (0, 0), "a block that was noted and is wrong is mended"
+
+
+def test_every_byte_that_left_is_one_of_the_files_or_has_a_cause() -> None:
+    lives = [
+        Life(parts(1, LARGE, 0, 5 * BLOCK) + parts(2, SMALL, 0, PART) + parts(1, LARGE, 0, PART), noted(0, 1)),
+        Life(parts(1, LARGE, BLOCK, 6 * BLOCK, acknowledged=False) + parts(2, SMALL, spoilt=True), noted(0, 1)),
+        Life(parts(1, LARGE, 2 * BLOCK) + parts(2, SMALL), Kept()),
+    ]
+    found = cost(lives)
+    sent = sum(part["size"] for life in lives for part in life.parts)
+    assert sent - LARGE - SMALL == found.lost + found.kept_again + sum(found.faults.values())
 
 
 def test_what_was_kept_and_is_lost_was_not_in_flight() -> None:
