@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_bytes import JOURNAL_KB, RESUME_KB, Kept, Life, cost, read_kept
 from chaos_disk import fill, may_mount, mounted
-from chaos_told import KINDS, Run, summary
+from chaos_told import AWAY, KINDS, Run, summary
 from tobs.archive.lock import FILE as LOCK
 from tobs.archive.verify import verify
 from tobs.errors import TobsError
@@ -298,7 +298,7 @@ def size_of(archive: Path) -> int:
 def scenario(kind: str, draws: random.Random) -> str:
     """The scenario's text; where data centres go away, with the times at which they do."""
     text = (HERE / "chaos.toml").read_text(encoding="utf-8")
-    if kind in {"away", "all"}:
+    if kind in AWAY:
         for dc in draws.sample((1, 2, 4), 2):
             at, seconds = round(draws.uniform(0.2, 3.0), 2), round(draws.uniform(0.5, 2.0), 2)
             text += f"\n[[faults.outage]]\ndc = {dc}\nat = {at}\nseconds = {seconds}\n"

@@ -6,8 +6,9 @@ kept after the stop and left once more afterwards was *lost* at that stop. Nothi
 
 In flight is of what was lost
 
-`wire`      what the client had not acknowledged. An acknowledgement travels with the next request, so that this is a
-            little more than what was between the two. Requests that were not answered cost no bytes, and count as none.
+`wire`      what the client had not acknowledged and what had left less than `DEADLINE` before the last part did: older
+            parts the client takes for lost, and asks again. An acknowledgement travels with the connection's next
+            request, so that this is more than what was between the two. Requests without an answer cost no bytes.
 `open`      what it had of a block of 128 KB that was not whole yet: only whole blocks can be noted.
 `journal`   whole blocks that were not noted yet. Of each file this is at most two batches, one that is gathered and one
             that is being synced: a bound, not a measurement, since only the exporter knows what is being synced.
@@ -36,13 +37,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 RESUME_KB = 128
 """Files that are larger go on where they were stopped."""
 JOURNAL_KB = 128
 """A batch of blocks that are synced and noted at once."""
+DEADLINE = 1.0
+"""Seconds after which a part is no longer on the wire, whether it is acknowledged or not."""
 BATCHES = 2
 """Batches of a file that may be lost: one is gathered while the other is synced."""
 BLOCK = 131_072
@@ -152,7 +155,7 @@ def cost(lives: Sequence[Life]) -> Cost:
             ever.setdefault(file, set()).update(pages)
         if number + 1 == len(lives):
             break
-        had = _pages(part for part in life.parts if part["acknowledged"] and not part["spoilt"])
+        had = _pages(part for part in _had(life.parts) if not part["spoilt"])
         for file in ever:
             now, size = right[number].get(file, set()), sizes[file]
             there = now | kept.get(file, set())
@@ -182,8 +185,14 @@ def _faults(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return found
 
 
+def _had(parts: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Parts that were not on the wire at the end of a life."""
+    end = max((part["at"] for part in parts), default=0.0)
+    return (part for part in parts if part["acknowledged"] or part["at"] < end - DEADLINE)
+
+
 def _in_flight(lost: set[int], had: set[int], size: int) -> dict[str, int]:
-    """Bytes of the lost pages of one file that were in flight, by kind; `had` was acknowledged."""
+    """Bytes of the lost pages of one file that were in flight, by kind; `had` was not on the wire."""
     if size <= RESUME_KB * 1024:
         return {"small": _size(lost, size)}
     wire = lost - had

@@ -7,8 +7,10 @@ each run    What the stops cost *beyond* what was in flight is at most `BAR` of 
             archive tell it to the byte, and no fault is in it: a large file that begins anew breaks it.
 all runs    The *excess* of a run is what it fetched again, less what undisturbed runs on the same lab fetch again (the
             mean of some, with the same faults), less what was in flight. So all is in it, whatever the reason, and also
-            luck with faults. The mean of its share of the files is at most `BAR` over all runs; and the mean of a kind,
-            of fewer runs, is not over it by more than chance explains (two standard errors).
+            luck with faults. The mean of its share of the files is at most `BAR` over all runs without outages: there
+            a fault comes with so many requests, to a stopped run as to another. Outages come at fixed seconds
+            of a run, and an undisturbed one meets them at other work than a stopped one; so with them, and of each
+            kind alone, the mean may be over the bar by no more than chance explains (two standard errors).
 
 A standard error is taken from the means of labs: runs on one lab share their undisturbed runs. `at_most` is the mean
 and two standard errors: what the campaign has shown.
@@ -25,6 +27,8 @@ from typing import Any
 import chaos_bytes
 
 KINDS = ("kill", "full", "away", "all")
+AWAY = frozenset({"away", "all"})
+"""Kinds with outages."""
 BAR = 0.02
 """Share of the bytes of the files."""
 ERRORS = 2.0
@@ -90,9 +94,9 @@ def excess(runs: list[Run]) -> dict[str, float | None]:
 def bars(runs: list[Run]) -> list[str]:
     """Bars that the runs together do not keep to, in words."""
     found = []
-    mean = excess(runs)["share"]
+    mean = excess([run for run in runs if run.kind not in AWAY])["share"]
     if mean is not None and mean > BAR:
-        found.append(f"all runs: {mean:.2%} of the bytes were fetched again in excess, where {BAR:.0%} may be")
+        found.append(f"without outages: {mean:.2%} of the bytes were fetched again in excess, where {BAR:.0%} may be")
     for kind in KINDS:
         told = excess([run for run in runs if run.kind == kind])
         mean, error = told["share"], told["error"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import chaos_told
-from chaos_bytes import BATCHES, BLOCK, JOURNAL_KB, RESUME_KB, Cost, Kept, Life, cost, read_kept
+from chaos_bytes import BATCHES, BLOCK, DEADLINE, JOURNAL_KB, RESUME_KB, Cost, Kept, Life, cost, read_kept
 from tobs.archive.archive import Archive
 from tobs.values import Batch, Chat, MessageRow, Span
 
@@ -35,6 +35,7 @@ def parts(file: int, size: int, low: int = 0, high: int | None = None, **said: b
             "size": min(PART, size - offset),
             "spoilt": said.get("spoilt", False),
             "acknowledged": said.get("acknowledged", True),
+            "at": 100.0,
         }
         for offset in range(low, size if high is None else high, PART)
     ]
@@ -57,6 +58,15 @@ def test_what_was_not_acknowledged_and_blocks_that_are_not_whole_were_in_flight(
     # Of block 1 one half was on the wire and one was there, of block 3 one half was there; block 2 is had again.
     assert found.flight == {"wire": PART, "open": 2 * PART, "journal": 0}
     assert (found.lost, found.kept_again, found.beyond) == (3 * PART, BLOCK, BLOCK)
+
+
+def test_what_left_long_ago_is_not_on_the_wire_though_it_is_not_acknowledged() -> None:
+    came = parts(1, LARGE, 0, 4 * BLOCK, acknowledged=False)
+    for part in came[:6]:
+        part["at"] -= DEADLINE + 0.1
+    found = cost([Life(came, noted()), Life(parts(1, LARGE), Kept())])
+    assert found.flight == {"wire": BLOCK, "open": 0, "journal": BATCHES * BATCH}
+    assert found.beyond == BLOCK
 
 
 def test_of_whole_blocks_two_batches_of_a_file_were_in_flight_and_not_more() -> None:
@@ -164,14 +174,15 @@ def test_the_excess_is_beside_what_undisturbed_runs_fetch_again_and_what_was_in_
 
 
 @pytest.mark.parametrize(("share", "broken"), [(0.019, 0), (0.021, 1)])
-def test_all_runs_together_are_held_to_the_bar(share: float, broken: int) -> None:
+def test_all_runs_without_outages_are_held_to_the_bar(share: float, broken: int) -> None:
     runs = [run(n, again=round(FILES * share * (n % 3)), lab=n // 3) for n in range(12)]
+    away = [run(20 + n, "away", again=FILES * (n % 2), lab=9 + n) for n in range(4)]
     assert chaos_told.excess(runs)["share"] == pytest.approx(share, abs=1e-4)
-    assert len([told for told in chaos_told.bars(runs) if told.startswith("all runs")]) == broken
+    assert len([told for told in chaos_told.bars(runs + away) if told.startswith("without outages")]) == broken
 
 
 def test_a_kind_is_held_to_the_bar_as_far_as_chance_does_not_explain_it() -> None:
-    good = [run(n, "all", lab=n) for n in range(90)]
+    good = [run(n, "full", lab=n) for n in range(90)]
     scattered = [run(n, "kill", again=round(FILES * 0.15 * (n == 0)), lab=100 + n) for n in range(6)]
     surely = [run(n, "kill", again=round(FILES * (0.03 + 0.001 * n)), lab=100 + n) for n in range(6)]
     assert chaos_told.excess(scattered)["share"] == pytest.approx(0.025)

@@ -38,6 +38,7 @@ async def heard(wire: Wire) -> None:
 
 def told(lab: Lab) -> list[tuple[int, int, bool, bool]]:
     parts = lab.parts()
+    assert [part["at"] for part in parts] == sorted(part["at"] for part in parts)
     assert all((part["file"], part["whole"]) == (SPEC.id, SPEC.size) for part in parts)
     return [(part["offset"], part["size"], part["spoilt"], part["acknowledged"]) for part in parts]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from typing import Any
 class LeftPart:
     """A part of file `file`, which has `whole` bytes, that was written to a client: `size` bytes from `offset`.
 
-    `spoilt`: it lacks bytes or has a wrong one. `acknowledged`: the client's session said that it has the answer.
+    `at`: when, of `time.monotonic()`. `spoilt`: it lacks bytes or has a wrong one. `acknowledged`: the client's session
+    said that it has the answer.
     """
 
     file: int
@@ -18,6 +20,7 @@ class LeftPart:
     offset: int
     size: int
     spoilt: bool
+    at: float = 0.0
     acknowledged: bool = False
 
     def acknowledge(self) -> None:
@@ -34,6 +37,7 @@ class PartLog:
     def left(self, part: LeftPart) -> None:
         """A part leaves."""
         if self._left is not None:
+            part.at = time.monotonic()
             self._left.append(part)
 
     def take(self) -> list[dict[str, Any]]:
