@@ -6,9 +6,10 @@ kept after the stop and left once more afterwards was *lost* at that stop. Nothi
 
 In flight is of what was lost
 
-`wire`      what the client had not acknowledged and what had left less than `DEADLINE` before the last part did: older
-            parts the client takes for lost, and asks again. An acknowledgement travels with the connection's next
-            request, so that this is more than what was between the two. Requests without an answer cost no bytes.
+`wire`      what the client had not acknowledged and what had left less than `WIRE` before the last part did. A part
+            leaves the lab when it is delivered, the line's delay lies before that: what remains is that the client reads
+            it, and that the acknowledgement comes back. An acknowledgement alone says too little: it waits for the
+            connection's next request, by when much more may have come. Requests without an answer cost no bytes.
 `open`      what it had of a block of 128 KB that was not whole yet: only whole blocks can be noted.
 `journal`   whole blocks that were not noted yet. Of each file this is at most two batches, one that is gathered and one
             that is being synced: a bound, not a measurement, since only the exporter knows what is being synced.
@@ -44,8 +45,8 @@ RESUME_KB = 128
 """Files that are larger go on where they were stopped."""
 JOURNAL_KB = 128
 """A batch of blocks that are synced and noted at once."""
-DEADLINE = 1.0
-"""Seconds after which a part is no longer on the wire, whether it is acknowledged or not."""
+WIRE = 0.05
+"""Seconds after which a part is no longer on the wire, whether it is acknowledged or not: a bound, some round trips."""
 BATCHES = 2
 """Batches of a file that may be lost: one is gathered while the other is synced."""
 BLOCK = 131_072
@@ -188,7 +189,7 @@ def _faults(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 def _had(parts: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Parts that were not on the wire at the end of a life."""
     end = max((part["at"] for part in parts), default=0.0)
-    return (part for part in parts if part["acknowledged"] or part["at"] < end - DEADLINE)
+    return (part for part in parts if part["acknowledged"] or part["at"] < end - WIRE)
 
 
 def _in_flight(lost: set[int], had: set[int], size: int) -> dict[str, int]:

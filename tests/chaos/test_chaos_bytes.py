@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import chaos_told
-from chaos_bytes import BATCHES, BLOCK, DEADLINE, JOURNAL_KB, RESUME_KB, Cost, Kept, Life, cost, read_kept
+from chaos_bytes import BATCHES, BLOCK, JOURNAL_KB, RESUME_KB, WIRE, Cost, Kept, Life, cost, read_kept
 from tobs.archive.archive import Archive
 from tobs.engine.state import FolderState
 from tobs.engine.store import PlainDisk
@@ -68,7 +68,7 @@ def test_what_was_not_acknowledged_and_blocks_that_are_not_whole_were_in_flight(
 def test_what_left_long_ago_is_not_on_the_wire_though_it_is_not_acknowledged() -> None:
     came = parts(1, LARGE, 0, 4 * BLOCK, acknowledged=False)
     for part in came[:6]:
-        part["at"] -= DEADLINE + 0.1
+        part["at"] -= WIRE + 0.1
     found = cost([Life(came, noted()), Life(parts(1, LARGE), Kept())])
     assert found.flight == {"wire": BLOCK, "open": 0, "journal": BATCHES * BATCH}
     assert found.beyond == BLOCK
