@@ -7,9 +7,9 @@ kept after the stop and left once more afterwards was *lost* at that stop. Nothi
 In flight is of what was lost
 
 `wire`      what the client had not acknowledged and what had left less than `WIRE` before the last part did. A part
-            leaves the lab when it is delivered, the line's delay lies before that: what remains is that the client reads
-            it, and that the acknowledgement comes back. An acknowledgement alone says too little: it waits for the
-            connection's next request, by when much more may have come. Requests without an answer cost no bytes.
+            leaves the lab when it is delivered, the line's delay lies before that: what remains is that the client
+            reads it, and that the acknowledgement comes back. An acknowledgement alone says too little: it waits for
+            the connection's next request, by when much more may have come. Requests without an answer cost no bytes.
 `open`      what it had of a block of 128 KB that was not whole yet: only whole blocks can be noted.
 `journal`   whole blocks that were not noted yet. Of each file this is at most two batches, one that is gathered and one
             that is being synced: a bound, not a measurement, since only the exporter knows what is being synced.
