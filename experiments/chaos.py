@@ -42,6 +42,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ARM = (
-    "default -takeout +resilience deadline=1.0 part_kb=64 adaptive_connections.shortest_deadline=1.0 "
+    "all -takeout deadline=1.0 part_kb=64 adaptive_connections.shortest_deadline=1.0 "
     "resilience.base=0.05 resilience.cap=0.5 "
     f"resilience.resume_kb={RESUME_KB} resilience.journal_kb={JOURNAL_KB}"
 )
@@ -148,21 +149,23 @@ class Moment:
         return child.poll() is None
 
 
-def stop_by_kill(lab: ServedChat, place: Path, course: Course, moment: Moment) -> bool:
-    """SIGKILL at a moment; whether it met the export at work."""
+def stop_by_kill(lab: ServedChat, place: Path, course: Course, moment: Moment) -> float | None:
+    """SIGKILL at a moment. None if it did not meet the export at work, else infinity: the disk never became full."""
     with begin(lab, place, course.arm) as child:
         met = moment.reached(child, place / "disk" / "archive", course)
         child.send_signal(signal.SIGKILL)
         child.communicate()
-    return met
+    return inf if met else None
 
 
-def stop_by_full_disk(lab: ServedChat, place: Path, course: Course, moment: Moment) -> bool:
-    """Take the space at a moment; the export must end by itself and say why. Whether it did."""
+def stop_by_full_disk(lab: ServedChat, place: Path, course: Course, moment: Moment) -> float | None:
+    """Take the space at a moment: the export must end by itself and say why. None if it did not, else when that was."""
+    full = inf if course.mounts else 0.0  # a limit of sizes is there from the beginning
     filler = place / "disk" / "filler"
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
     with begin(lab, place, course.arm, None if course.mounts else limit) as child:
         if moment.reached(child, place / "disk" / "archive", course) and course.mounts:
+            full = time.monotonic()
             fill(filler)
         try:
             out, err = child.communicate(timeout=WITHIN)
@@ -173,10 +176,10 @@ def stop_by_full_disk(lab: ServedChat, place: Path, course: Course, moment: Mome
         finally:
             filler.unlink(missing_ok=True)
     if child.returncode in {0, 3}:  # what was left to do did fit, or only files were missing
-        return False
+        return None
     if child.returncode != 1 or not out.strip() or "bug in TOBS" in out:
         raise ChaosError(f"exit {child.returncode} on a full disk: {(out + err)[-500:]}")
-    return True
+    return full
 
 
 def finish(lab: ServedChat, place: Path, course: Course) -> None:
@@ -232,15 +235,15 @@ def conduct(run: Run, lab: ServedChat, course: Course) -> None:
                 early = draws.random() < EARLY
                 moment = Moment(draws.uniform(0, course.opening if early else course.working), working=not early)
                 stop = stop_by_kill if way == "kill" else stop_by_full_disk
-                while not (met := stop(lab, place, course, moment)) and not number and moment.seconds > LOOK:
+                while (full := stop(lab, place, course, moment)) is None and not number and moment.seconds > LOOK:
                     shutil.rmtree(archive, ignore_errors=True)  # it ended before that: once more, and earlier
                     anew(lab)
                     moment = Moment(moment.seconds / 2, moment.working)
-                if met:
+                if full is not None:
                     run.stops[way] += 1
                     run.inside += any(archive.rglob("*.part"))
                 valid(lab, archive)
-                lives.append(Life(left(lab), read_kept(archive)))
+                lives.append(Life(left(lab), read_kept(archive), inf if full is None else full))
             finish(lab, place, course)
             lives.append(Life(left(lab), Kept()))
             counted = lab.child.counters()

@@ -10,6 +10,7 @@ In flight is of what was lost
             leaves the lab when it is delivered, the line's delay lies before that: what remains is that the client
             reads it, and that the acknowledgement comes back. An acknowledgement alone says too little: it waits for
             the connection's next request, by when much more may have come. Requests without an answer cost no bytes.
+            Where the disk was full, what left from then on counts as well: there is nowhere to put it.
 `open`      what it had of a block of 128 KB that was not whole yet: only whole blocks can be noted.
 `journal`   whole blocks that were not noted yet. Of each file this is at most two batches, one that is gathered and one
             that is being synced: a bound, not a measurement, since only the exporter knows what is being synced.
@@ -35,6 +36,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,10 +79,14 @@ class Kept:
 
 @dataclass(slots=True)
 class Life:
-    """From one stop to the next, or to the end: the parts that left, and what was kept after it."""
+    """From one stop to the next, or to the end: the parts that left, and what was kept after it.
+
+    `full`: when the disk became full, as the parts have it.
+    """
 
     parts: Sequence[Mapping[str, Any]]
     kept: Kept
+    full: float = inf
 
 
 @dataclass(slots=True)
@@ -156,7 +162,7 @@ def cost(lives: Sequence[Life]) -> Cost:
             ever.setdefault(file, set()).update(pages)
         if number + 1 == len(lives):
             break
-        had = _pages(part for part in _had(life.parts) if not part["spoilt"])
+        had = _pages(part for part in _had(life) if not part["spoilt"])
         for file in ever:
             now, size = right[number].get(file, set()), sizes[file]
             there = now | kept.get(file, set())
@@ -186,10 +192,12 @@ def _faults(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return found
 
 
-def _had(parts: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Parts that were not on the wire at the end of a life."""
-    end = max((part["at"] for part in parts), default=0.0)
-    return (part for part in parts if part["acknowledged"] or part["at"] < end - WIRE)
+def _had(life: Life) -> Iterator[Mapping[str, Any]]:
+    """Parts that were not on the wire at the end of a life, nor when the disk became full."""
+    end = max((part["at"] for part in life.parts), default=0.0)
+    for part in life.parts:
+        if part["at"] < life.full - WIRE and (part["acknowledged"] or part["at"] < end - WIRE):
+            yield part
 
 
 def _in_flight(lost: set[int], had: set[int], size: int) -> dict[str, int]:

@@ -98,6 +98,16 @@ def test_what_is_lost_at_two_stops_counts_twice() -> None:
     assert (found.lost, found.flight["small"], found.beyond) == (2 * SMALL, 2 * SMALL, 0)
 
 
+def test_what_came_when_the_disk_was_full_was_in_flight() -> None:
+    came, again = parts(1, LARGE, 0, 8 * BLOCK), Life(parts(1, LARGE, 2 * BLOCK), Kept())
+    for part in came[8:]:
+        part["at"] = 101.0
+    found = cost([Life(came, noted(0, 1), full=101.0), again])
+    assert found.flight == {"wire": 4 * BLOCK, "open": 0, "journal": 2 * BLOCK}
+    assert (found.lost, found.beyond) == (6 * BLOCK, 0)
+    assert cost([Life(came, noted(0, 1)), again]).beyond == 4 * BLOCK, "there was room for it"
+
+
 def test_faults_are_no_cost_of_a_stop() -> None:
     spoilt = parts(1, LARGE, 0, BLOCK, spoilt=True)
     spoilt[0]["size"] = 3
