@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 import os
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FILES = "files"
+PARTIAL = ".part"
+"""What core adds to a name while the file is half-written."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of a batch at most."""
 SHARE = 100
@@ -44,15 +47,15 @@ class BlockJournal:
         self._folder: Path | None = None
         self._files: dict[str, Any] = {}
 
-    def kept(self, folder: Path) -> Collection[Path]:
+    def kept(self, folder: Path, holds: Callable[[str], bool]) -> Collection[Path]:
         """Files that have an entry and are there; entries of others are dropped."""
         self._folder = folder
         found: list[Path] = []
         for file_id, entry in self._state().get(FILES).items():
-            name = entry.get("path") if isinstance(entry, dict) else None
-            if isinstance(name, str) and (folder / name).is_file():
+            path = half_written(folder, entry, holds)
+            if path is not None:
                 self._files[file_id] = entry
-                found.append(folder / name)
+                found.append(path)
             else:
                 self._drop_batches(file_id)
         self._keep_files()
@@ -128,6 +131,24 @@ class BlockJournal:
             if not self._state().get(key):
                 return
             self._state().put(key, {})
+
+
+def half_written(folder: Path, entry: Any, holds: Callable[[str], bool]) -> Path | None:
+    """The half-written file that an entry is about, if it is there.
+
+    One that a killed run gave its name and did not keep is made half-written again.
+    """
+    name, size = (entry.get("path"), entry.get("size")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(name, str):
+        return None
+    path, inside = folder / name, name.removesuffix(PARTIAL)
+    named = folder / inside
+    within = folder.resolve() in named.resolve().parents
+    if within and inside != name and not path.exists() and not holds(inside):
+        with suppress(OSError):
+            if named.stat().st_size == size:
+                named.replace(path)
+    return path if path.is_file() else None
 
 
 def verified(path: Path, copy: Copy, blocks: dict[int, bytes]) -> dict[int, bytes]:

@@ -22,7 +22,7 @@ from tobs.meters import Meters
 from tobs.values import Bytes, Part, Same, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tobs.ports import Fetch, Sink
@@ -213,7 +213,8 @@ class Remembers:
         self.ends: list[tuple[bool, bool]] = []
         self.written: list[tuple[int, int]] = []
 
-    def kept(self, folder: Path) -> list[Path]:
+    def kept(self, folder: Path, holds: Callable[[str], bool]) -> list[Path]:
+        assert not holds(name_of(ref()))
         return [folder / (name_of(ref()) + ".part")]
 
     async def open(self, ref: MediaRef, path: Path) -> Remembers:
@@ -263,6 +264,26 @@ async def test_a_journal_has_a_file_go_on_where_it_was(tmp_path: Path) -> None:
     assert (tmp_path / name_of(ref())).read_bytes() == data
     assert [one.status for one in books.settled] == ["failed", "done"]
     assert books.settled[1].sha256 == hashlib.sha256(data).hexdigest()
+
+
+async def test_the_note_of_a_file_ends_when_the_file_is_kept(tmp_path: Path) -> None:
+    """So a run that is killed has a note or a row of it at every moment."""
+    books, journal = FakeBooks(), Remembers(keep=True)
+    settle, seen = books.settle, []
+
+    async def watched(outcomes: Sequence[Settled]) -> None:
+        seen.append((list(journal.ends), files(tmp_path)))
+        if len(seen) == 1:
+            raise ArchiveError("the database is locked", hint="")
+        await settle(outcomes)
+
+    books.settle = watched  # type: ignore[method-assign]
+    store = Store(tmp_path, name_of, Fetcher(), PlainDisk(), books, books, [], journal)
+    with pytest.raises(ArchiveError):
+        await store(ref(size=SIZE))
+    await store(ref(size=SIZE))
+    assert seen == [([], [name_of(ref())]), ([(False, True)], [name_of(ref())])]
+    assert journal.ends == [(False, True), (True, True)]
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from tobs.engine.media import CoreFetch, HomeLanes, SerialParts
 from tobs.engine.pool import CorePool, PoolLimits
 from tobs.engine.state import FolderState, MemoryState
 from tobs.engine.store import PlainDisk, Store
-from tobs.errors import LostError, RpcError, UnreachableError
-from tobs.values import BlockHash, Bytes, Part, Same
+from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
+from tobs.values import BlockHash, Bytes, Part, Same, Settled
 from tobs_resilience.copies import BLOCK, OPEN, Copies, Copy
 from tobs_resilience.hashes import Hashes, sound
 from tobs_resilience.journal import BlockJournal
@@ -350,7 +350,7 @@ class Run:
         copies = Copies()
         state = FolderState(self.folder / ".state")
         self.journal = BlockJournal(lambda: state, copies, self.told, smallest=self.smallest, batch=self.batch)
-        self.kept = list(self.journal.kept(self.folder))
+        self.kept = list(self.journal.kept(self.folder, self.books.holds))
         fetch = fetch_of(self.server, copies)
         self.store = Store(
             self.folder,
@@ -455,6 +455,78 @@ async def test_only_what_is_still_there_as_it_was_written_is_believed(tmp_path: 
     assert run.state_files() == []
 
 
+async def nameless(run: Run, one: MediaRef) -> None:
+    """Bring a file in, and freeze it for good when it has its name and is not yet kept."""
+    reached = asyncio.Event()
+
+    async def settle(outcomes: Sequence[Settled]) -> None:
+        assert [outcome.status for outcome in outcomes] == ["done"]
+        reached.set()
+        await asyncio.Event().wait()
+
+    run.books.settle = settle  # type: ignore[method-assign]
+    task = asyncio.ensure_future(run.store(one))
+    await reached.wait()
+    before = contents(run.folder)
+    task.cancel()
+    await asyncio.wait([task])
+    put_back(run.folder, before)
+
+
+async def test_a_file_that_has_its_name_and_was_not_kept_goes_on(tmp_path: Path) -> None:
+    one = ref(size=SIZE)
+    await nameless(Run(tmp_path, Telegram()), one)
+    assert (tmp_path / "media/1.bin").is_file()
+    assert parts_in(tmp_path) == []
+    run = Run(tmp_path, Telegram())
+    assert run.kept == [tmp_path / "media/1.bin.part"]
+    await run.store(one)
+    assert run.server.offsets == [], "all of it was noted"
+    assert (tmp_path / "media/1.bin").read_bytes() == content(1, SIZE)
+    assert run.books.settled[0].sha256 == hashlib.sha256(content(1, SIZE)).hexdigest()
+    assert run.state_files() == parts_in(tmp_path) == []
+
+
+async def test_a_file_that_was_kept_when_the_run_was_killed_stays_as_it_is(tmp_path: Path) -> None:
+    one = ref(size=SIZE)
+    await nameless(Run(tmp_path, Telegram()), one)
+    data = content(1, SIZE)
+    kept = Settled(one, "done", hashlib.sha256(data).hexdigest(), SIZE, "media/1.bin")
+    run = Run(tmp_path, Telegram(), books=FakeBooks(files={1: kept}))
+    assert run.kept == []
+    assert run.state_files() == []
+    await run.store(one)
+    assert run.server.asked == []
+    assert (tmp_path / "media/1.bin").read_bytes() == data
+
+
+async def test_a_file_that_cannot_be_kept_stays_for_the_next_run(tmp_path: Path) -> None:
+    async def settle(outcomes: Sequence[Settled]) -> None:
+        raise ArchiveError(f"the disk is full, {outcomes[0].path} cannot be kept", hint="")
+
+    one, first = ref(size=SIZE), Run(tmp_path, Telegram())
+    first.books.settle = settle  # type: ignore[method-assign]
+    with pytest.raises(ArchiveError, match="full"):
+        await first.store(one)
+    run = Run(tmp_path, Telegram())
+    await run.store(one)
+    assert run.server.offsets == []
+    assert run.told.resumed == SIZE
+    assert run.books.settled[0].sha256 == hashlib.sha256(content(1, SIZE)).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["../outside.bin.part", "/etc/outside.bin.part", "media/other.bin.part"])
+async def test_nothing_but_the_archive_s_own_file_is_made_half_written_again(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "archive"
+    (folder / "media").mkdir(parents=True)
+    for path in (tmp_path / "outside.bin", folder / "media/other.bin"):
+        path.write_bytes(b"somebody else's")
+    FolderState(folder / ".state").put("files", {"1": {"path": name, "size": SIZE}})
+    run = Run(folder, Telegram())
+    assert run.kept == []
+    assert parts_in(tmp_path) == []
+
+
 async def test_what_was_noted_is_held_against_the_server_s_hashes_too(tmp_path: Path) -> None:
     """A block that came wrong and was written and noted so is found when the file goes on."""
     one = ref(size=SIZE)
@@ -516,7 +588,7 @@ async def test_it_is_synced_before_it_is_noted_and_not_for_each_part(tmp_path: P
 
     state, one = Noting(), ref(size=20 * BLOCK)
     journal = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=8 * BLOCK)
-    assert journal.kept(tmp_path) == []
+    assert journal.kept(tmp_path, FakeBooks().holds) == []
     note = await journal.open(one, tmp_path / "file.part")
     sink = note.around(Sync())
     for at in range(0, 20 * BLOCK, 2 * BLOCK):
@@ -544,7 +616,7 @@ async def test_a_batch_that_could_not_be_kept_leaves_no_gap(tmp_path: Path) -> N
 
     state, one = Full(), ref(size=SIZE)
     journal = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=BLOCK)
-    journal.kept(tmp_path)
+    journal.kept(tmp_path, FakeBooks().holds)
     (tmp_path / "file.part").write_bytes(content(1, SIZE))
     note = await journal.open(one, tmp_path / "file.part")
     sink = note.around(await PlainDisk().open(tmp_path / "file.part", SIZE, keep=True))
@@ -556,7 +628,7 @@ async def test_a_batch_that_could_not_be_kept_leaves_no_gap(tmp_path: Path) -> N
     await sink.close()
     assert note.end(whole=False, again=True)
     again = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=BLOCK)
-    again.kept(tmp_path)
+    again.kept(tmp_path, FakeBooks().holds)
     note = await again.open(one, tmp_path / "file.part")
     assert note.have == [Part(0, BLOCK), Part(3 * BLOCK, BLOCK)]
     note.end(whole=True, again=False)
@@ -573,7 +645,7 @@ async def test_a_disk_that_is_full_is_told_and_what_is_noted_stays(tmp_path: Pat
 
     state = MemoryState()
     journal = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=BLOCK)
-    journal.kept(tmp_path)
+    journal.kept(tmp_path, FakeBooks().holds)
     note = await journal.open(ref(size=SIZE), tmp_path / "file.part")
     sink = note.around(Full())
     await sink.write(0, bytes(BLOCK))

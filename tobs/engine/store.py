@@ -66,15 +66,10 @@ class Store:
         self._moving[ref.file_id] = done
         try:
             if (known := self._known(ref, ref.file_id)) is not None:
-                with self._settling:
-                    await self._write.settle([known])
+                await self._settle(known)
                 return
             began = time.perf_counter()
             outcome = await self._bring(ref)
-            if outcome.status != "done":
-                self.failed.add(ref.file_id)
-            with self._settling:
-                await self._write.settle([outcome])
             for probe in self._probes:
                 probe.file(outcome, time.perf_counter() - began)
         finally:
@@ -87,6 +82,7 @@ class Store:
         return stored and Settled(ref, "done", stored.sha256, stored.size, stored.path)
 
     async def _bring(self, ref: MediaRef) -> Settled:
+        """Fetch a file and keep what came of it; its note ends after that, so that no moment is without either."""
         name = self._place(ref)
         final = self._folder / name
         beside = final.with_name(final.name + ".part")
@@ -96,6 +92,7 @@ class Store:
             final.parent.mkdir(parents=True, exist_ok=True)
             note = await self._journal.open(ref, beside)
             outcome = await self._fetched(ref, name, beside, note)
+            await self._settle(outcome)
             whole = True
         except RpcError as error:
             again = error.is_server_fault or error.is_stale or error.name == MIGRATE  # another day may have better news
@@ -111,7 +108,14 @@ class Store:
             if not stays:
                 with suppress(OSError):
                     beside.unlink(missing_ok=True)
+        if not whole:
+            self.failed.add(ref.file_id)
+            await self._settle(outcome)
         return outcome
+
+    async def _settle(self, outcome: Settled) -> None:
+        with self._settling:
+            await self._write.settle([outcome])
 
     async def _fetched(self, ref: MediaRef, name: str, beside: Path, note: Note) -> Settled:
         """Fetch what is missing of a file, and give it its name."""
@@ -143,7 +147,7 @@ class NoJournal:
 
     have: Sequence[Part] = ()
 
-    def kept(self, folder: Path) -> Collection[Path]:  # noqa: ARG002 - the port
+    def kept(self, folder: Path, holds: Callable[[str], bool]) -> Collection[Path]:  # noqa: ARG002 - the port
         """Nothing."""
         return ()
 

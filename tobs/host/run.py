@@ -246,7 +246,7 @@ async def _export(
                 derived: Mapping[str, int] = {}
                 try:
                     graph = assemble(line, archive, archive.write, request.folder, place)
-                    archive.sweep(keep=graph.journal.kept(request.folder))
+                    archive.sweep(keep=graph.journal.kept(request.folder, archive.holds))
                     warnings, derived = await _chats(chats, graph, archive, request)
                     outcome = "done"
                     telemetry.close(complete=True)  # what comes after the last commit is no part of the run

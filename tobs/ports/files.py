@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from tobs.values import MediaRef, Part
@@ -49,7 +49,7 @@ class Note(Protocol):
         ...
 
     def end(self, *, whole: bool, again: bool) -> bool:
-        """The file is whole and has its name, or given up; the sink is closed. Whether the half-written file stays.
+        """The file is whole and kept, or given up; the sink is closed. Whether the half-written file stays.
 
         `again` says whether another run may ask for it.
         """
@@ -59,9 +59,11 @@ class Note(Protocol):
 class Journal(Protocol):
     """Where a run may go on inside a file. Slot; the baseline goes on nowhere."""
 
-    def kept(self, folder: Path) -> Collection[Path]:
+    def kept(self, folder: Path, holds: Callable[[str], bool]) -> Collection[Path]:
         """Half-written files of earlier runs below `folder` to go on with; core removes all others.
 
+        `holds` says whether the archive holds a finished file of this path below `folder`. A run that was killed may
+        have given a file its name and not kept it: such a one may be made half-written again.
         Called once, before any file is opened.
         """
         ...
