@@ -4,7 +4,8 @@ The bar: at most `BAR` more bytes than an undisturbed run, beside what was in fl
 held twice, since faults scatter and stops do not:
 
 each run    What the stops cost *beyond* what was in flight is at most `BAR` of the bytes of the files. The lab and the
-            archive tell it to the byte, and no fault is in it: a large file that begins anew breaks it.
+            archive tell it to the byte, and no fault is in it: a large file that begins anew breaks it. `beyond` lists
+            the runs that break it: they have ended with the truth, but cost too much.
 all runs    The *excess* of a run is what it fetched again, less what undisturbed runs on the same lab fetch again (the
             mean of some, with the same faults), less what was in flight. So all is in it, whatever the reason, and also
             luck with faults. The mean of its share of the files is at most `BAR` over all runs without outages: there
@@ -94,6 +95,9 @@ def excess(runs: list[Run]) -> dict[str, float | None]:
 def bars(runs: list[Run]) -> list[str]:
     """Bars that the runs together do not keep to, in words."""
     found = []
+    if over := [run for run in runs if run.hold()]:
+        most = max(run.cost.beyond / run.files for run in over)
+        found.append(f"{len(over)} of {len(runs)} runs fetched more than {BAR:.0%} beside it, at most {most:.1%}")
     mean = excess([run for run in runs if run.kind not in AWAY])["share"]
     if mean is not None and mean > BAR:
         found.append(f"without outages: {mean:.2%} of the bytes were fetched again in excess, where {BAR:.0%} may be")
@@ -112,6 +116,7 @@ def summary(runs: list[Run]) -> dict[str, Any]:
         "by_kind": {kind: _of([run for run in runs if run.kind == kind]) for kind in KINDS},
         "bar": BAR,
         "bars_broken": bars(runs),
+        "beyond": [{"run": run.number, "kind": run.kind, "told": run.hold()} for run in runs if run.hold()],
         "failed": [{"run": run.number, "kind": run.kind, "failure": run.failure} for run in runs if run.failure],
     }
 

@@ -172,7 +172,7 @@ async def test_an_arm_whose_large_files_begin_anew_breaks_the_bar(
     """The journal of resilience itself writes what is read here; the next run fetches what it does not have."""
     state, copies = FolderState(tmp_path / ".tobs-state" / "resilience"), Copies()
     journal = BlockJournal(lambda: state, copies, Told(), smallest=resume_kb * 1024, batch=BATCH)
-    assert list(journal.kept(tmp_path)) == []
+    assert list(journal.kept(tmp_path, lambda _: False)) == []
     ref = MediaRef(1, 1, "video_file", 1, 2, LARGE, None, "video/mp4", "", "document", 1, b"", "")
     half = tmp_path / "half.part"
     note = await journal.open(ref, half)
@@ -205,6 +205,8 @@ def test_a_run_where_a_large_file_begins_anew_breaks_the_bar() -> None:
     one = run(0)
     one.cost = cost([Life(parts(1, LARGE), noted()), Life(parts(1, LARGE), Kept())])
     assert f"{LARGE - BATCHES * BATCH:,} of {FILES:,} bytes" in one.hold()
+    assert chaos_told.bars([one, run(1)])[0].startswith("1 of 2 runs fetched more than 2%")
+    assert [told["run"] for told in chaos_told.summary([one, run(1)])["beyond"]] == [0]
     one.cost = cost([Life(parts(1, LARGE, 0, 2 * BLOCK), noted()), Life(parts(1, LARGE), Kept())])
     assert one.hold() == ""
 
