@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 PLAIN, ON = "baseline", "baseline +bloom_filter bloom_filter.range=64"
-TOGETHER = "default bloom_filter.range=64"
+TOGETHER = "default +bloom_filter bloom_filter.range=64"
 AGAIN = Wish(rescan=True)
 TABLES = ("messages", "edits", "media", "users", "chats", "spans", "files", "stale")
 
