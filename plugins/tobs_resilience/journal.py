@@ -183,6 +183,7 @@ class BlockNote:
         self._notes = journal.notes(ref)
         self._sink: Sink | None = None
         self._new: dict[int, bytes] = {}
+        self._taken = asyncio.Event()
         self._syncing: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -192,15 +193,20 @@ class BlockNote:
         return self
 
     async def write(self, offset: int, data: bytes) -> None:
-        """Write; when enough has come, have it synced and noted beside."""
+        """Write; when enough has come, have it synced and noted beside.
+
+        Where the disk is slower than the line this waits: a batch is gathered while another is synced, and no more.
+        """
         assert self._sink is not None
+        while self._due and self._syncing is not None:
+            self._taken.clear()
+            await self._taken.wait()
         await self._sink.write(offset, data)
         done = self._copy.wrote(offset, data)
         if not self._notes:
             return
         self._new |= {block: self._copy.blocks[block] for block in done}
-        due = len(self._new) * BLOCK >= self._batch and self._syncing is None
-        if due and isinstance(self._sink, Syncs):
+        if self._due and self._syncing is None and isinstance(self._sink, Syncs):
             self._syncing = asyncio.ensure_future(self._sync(self._sink))
 
     async def close(self) -> None:
@@ -231,12 +237,18 @@ class BlockNote:
         self._journal.ended(self)
         return stays
 
+    @property
+    def _due(self) -> bool:
+        """Whether a batch has come that is not being synced yet."""
+        return len(self._new) * BLOCK >= self._batch
+
     async def _sync(self, sink: Syncs) -> None:
         """Sync, then note, as long as there is enough. What fails here fails the next write, or the close."""
         new: dict[int, bytes] = {}
         try:
-            while len(self._new) * BLOCK >= self._batch:  # more may have come meanwhile
+            while self._due:  # more may have come meanwhile
                 new, self._new = self._new, {}
+                self._taken.set()
                 await sink.sync()
                 self._journal.add(self, new)
                 new = {}
@@ -248,3 +260,4 @@ class BlockNote:
             raise
         finally:
             self._syncing = None
+            self._taken.set()

@@ -606,6 +606,60 @@ async def test_it_is_synced_before_it_is_noted_and_not_for_each_part(tmp_path: P
     ]
 
 
+async def test_a_slow_disk_holds_the_line_so_that_no_more_than_two_batches_can_be_lost(tmp_path: Path) -> None:
+    class Slow(MemorySink):
+        allowed = 0
+
+        async def sync(self) -> None:
+            while not self.allowed:
+                await asyncio.sleep(0)
+            self.allowed -= 1
+
+    state, one, disk = MemoryState(), ref(size=24 * BLOCK), Slow()
+    journal = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=4 * BLOCK)
+    journal.kept(tmp_path, FakeBooks().holds)
+    note = await journal.open(one, tmp_path / "file.part")
+    sink = note.around(disk)
+
+    async def noted() -> int:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return sum(len(state.get(f"1-{number}")) for number in range(6))
+
+    writes = [asyncio.ensure_future(sink.write(at, bytes(BLOCK))) for at in range(0, 24 * BLOCK, BLOCK)]
+    seen = []
+    for _ in range(6):
+        seen.append((await noted(), len(disk.data) // BLOCK))
+        disk.allowed += 1
+    assert seen == [(0, 8), (4, 12), (8, 16), (12, 20), (16, 24), (20, 24)]
+    await asyncio.gather(*writes)
+    await sink.close()
+    assert await noted() == 24
+    assert note.end(whole=False, again=True)
+
+
+async def test_a_disk_that_fails_holds_nobody(tmp_path: Path) -> None:
+    class Failing(MemorySink):
+        begun = asyncio.Event()
+
+        async def sync(self) -> None:
+            await self.begun.wait()
+            raise OSError(28, "No space left on device")
+
+    state, disk = MemoryState(), Failing()
+    journal = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=BLOCK)
+    journal.kept(tmp_path, FakeBooks().holds)
+    note = await journal.open(ref(size=SIZE), tmp_path / "file.part")
+    sink = note.around(disk)
+    writes = [asyncio.ensure_future(sink.write(at, bytes(BLOCK))) for at in range(0, 8 * BLOCK, BLOCK)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(disk.data) == 2 * BLOCK
+    disk.begun.set()
+    await asyncio.gather(*writes)
+    assert len(disk.data) == 8 * BLOCK
+
+
 async def test_a_batch_that_could_not_be_kept_leaves_no_gap(tmp_path: Path) -> None:
     class Full(MemoryState):
         refuse = False
