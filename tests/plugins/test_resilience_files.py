@@ -608,12 +608,10 @@ async def test_it_is_synced_before_it_is_noted_and_not_for_each_part(tmp_path: P
 
 async def test_a_slow_disk_holds_the_line_so_that_no_more_than_two_batches_can_be_lost(tmp_path: Path) -> None:
     class Slow(MemorySink):
-        allowed = 0
+        allowed = asyncio.Semaphore(0)
 
         async def sync(self) -> None:
-            while not self.allowed:
-                await asyncio.sleep(0)
-            self.allowed -= 1
+            await self.allowed.acquire()
 
     state, one, disk = MemoryState(), ref(size=24 * BLOCK), Slow()
     journal = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=4 * BLOCK)
@@ -630,7 +628,7 @@ async def test_a_slow_disk_holds_the_line_so_that_no_more_than_two_batches_can_b
     seen = []
     for _ in range(6):
         seen.append((await noted(), len(disk.data) // BLOCK))
-        disk.allowed += 1
+        disk.allowed.release()
     assert seen == [(0, 8), (4, 12), (8, 16), (12, 20), (16, 24), (20, 24)]
     await asyncio.gather(*writes)
     await sink.close()
