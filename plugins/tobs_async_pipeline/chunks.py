@@ -39,7 +39,7 @@ class Chunk:
     messages are expected from there, that request's included; None where nothing is known. `at` is the position of the
     next message, `end` that of the first message below the range; None where the server does not say. `sure` is False
     once a chunk below it was found empty: the server promised more than it hands out. `gap` is what lies between its
-    last message and the chunk below where positions alone say that nothing does.
+    last message and the chunk below where positions alone say that nothing does: no page proves it.
     """
 
     range: Range
@@ -152,7 +152,7 @@ class Chunk:
             if adjacent or self._followed_by(following, page):
                 self.gap = None if adjacent else Span(self.low, self.high)
                 kept = [message for message in page.messages if message.id >= self.low]
-                span = Span(self.low, page.span.high)
+                span = Span(self.low if adjacent else lowest, page.span.high)
                 return replace(page, messages=kept, span=span, ended=True, doubtful=False)
             # Below it there is a message: a page that stops short of that proves no end, unless it asked no further.
             unfinished = page.ended and (page.doubtful or page.span.low < self.low)

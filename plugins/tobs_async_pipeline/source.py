@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ class _Reading:
         self._obeyed = True
         self._stage = ctx.meters.stage("fetch", 1)
         self._firsts: dict[int, _First] = {}
-        self._compared: dict[int, tuple[_First | None, list[tuple[Range, int]]]] = {}
+        self._compared: dict[int, tuple[_First | None, list[tuple[Range, Page]]]] = {}
 
     async def run(self) -> None:
         """Walk everything; the queue's last item is None, also after a failure, which is then raised."""
@@ -177,7 +177,8 @@ class _Reading:
         if chunk.gap is not None:
             first = self._firsts.get(id(chunk.range))
             _, gaps = self._compared.setdefault(id(chunk.range), (first, []))
-            gaps.append((Range(chunk.gap, chunk.range.wrap), page.count))
+            empty = replace(page, span=chunk.gap, messages=[], peers=[], ended=True, doubtful=False, size=0, wire=None)
+            gaps.append((Range(chunk.gap, chunk.range.wrap), empty))
         if len(page.messages) - len(yielded.messages) > PAGE // 2:
             self._obeyed = False  # chunks do not begin where they should: better one cursor each
         if yielded.messages or not page.messages or yielded.span.low <= yielded.span.high:
@@ -197,12 +198,17 @@ class _Reading:
     async def _make_sure(self) -> None:
         """Look again where positions alone said that nothing lies between two chunks, unless they hold good.
 
+        Until then those stretches count as unread, for a run that is stopped before.
+
         A message that comes and one that goes leave the count and move positions, for good: others that go above would
         change the count. So if a range's newest message is at the position and under the count where it was at first,
         and the same count was told all the while, all positions of the range could be compared.
         """
         for first, gaps in self._compared.values():
-            if first is None or not await self._holds(first) or any(count != first.count for _, count in gaps):
+            if first is not None and all(empty.count == first.count for _, empty in gaps) and await self._holds(first):
+                for _, empty in gaps:
+                    await self._pages.put(empty)
+            else:
                 for gap, _ in gaps:
                     await self._reread(gap)
 
@@ -214,8 +220,7 @@ class _Reading:
     async def _reread(self, left: Range) -> None:
         while left.span.low <= left.span.high:
             page = await self._ask(left)
-            if page.messages:
-                await self._pages.put(page)
+            await self._pages.put(page)
             if page.ended:
                 return
             left = Range(Span(left.span.low, page.span.low - 1), left.wrap)

@@ -318,6 +318,10 @@ def test_what_stands_all_the_while_is_read_while_others_come_and_go(
     pages, _ = read_all(history, depth, whole())
     standing = set(history.ids) & set(history.newest_first)
     assert standing <= set(ids_of(pages))
+    read: set[int] = set()
+    for page in pages:  # after which a run may be stopped: what is told to be read then must have been
+        read.update(message.id for message in page.messages)
+        assert {one for one in standing if page.span.low <= one <= page.span.high} <= read
     assert unread(pages, whole(), min(max(standing, default=0), max(ids_of(pages), default=0))) == []
 
 
