@@ -92,10 +92,9 @@ class Copies:
     def __init__(self) -> None:
         self._copies: dict[int, Copy] = {}
 
-    def begin(self, file_id: int, size: int) -> Copy:
+    def begin(self, file_id: int, copy: Copy) -> None:
         """A file begins to move."""
-        found = self._copies[file_id] = Copy(size)
-        return found
+        self._copies[file_id] = copy
 
     def of(self, file_id: int) -> Copy | None:
         """The file, if it moves."""

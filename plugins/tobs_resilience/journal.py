@@ -16,13 +16,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from tobs.api import Syncs
-from tobs_resilience.copies import BLOCK, Copies, Copy
+from tobs_resilience.copies import BLOCK, Copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from tobs.api import MediaRef, Note, Part, Sink, State
+    from tobs_resilience.copies import Copies
     from tobs_resilience.told import Told
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class BlockJournal:
 
     async def open(self, ref: MediaRef, path: Path) -> Note:
         """See `tobs.ports.Journal`."""
-        copy = self._copies.begin(ref.file_id, ref.size)
+        copy = Copy(ref.size)
         note = BlockNote(self, ref, path, copy, max(self._batch, min(ref.size // SHARE, LARGEST)))
         if note.id in self._files:
             if self._files[note.id] == self._entry(ref, path):
@@ -73,6 +74,7 @@ class BlockJournal:
             else:
                 self.forget(note)
         note.have = copy.stretches()
+        self._copies.begin(ref.file_id, copy)
         return note
 
     def notes(self, ref: MediaRef) -> bool:
@@ -185,6 +187,7 @@ class BlockNote:
         self._new: dict[int, bytes] = {}
         self._taken = asyncio.Event()
         self._syncing: asyncio.Task[None] | None = None
+        self._failure: OSError | None = None
         self._closed = False
 
     def around(self, sink: Sink) -> Sink:
@@ -201,6 +204,8 @@ class BlockNote:
         while self._due and self._syncing is not None:
             self._taken.clear()
             await self._taken.wait()
+        if self._failure is not None:
+            raise self._failure
         await self._sink.write(offset, data)
         done = self._copy.wrote(offset, data)
         if not self._notes:
@@ -219,6 +224,8 @@ class BlockNote:
             except asyncio.CancelledError:
                 cancelled = True
         await self._sink.close()
+        if self._failure is not None:
+            raise self._failure
         self._closed = True
         if syncing is not None:
             syncing.result()
@@ -253,7 +260,7 @@ class BlockNote:
                 self._journal.add(self, new)
                 new = {}
         except OSError as error:
-            self._new = new | self._new
+            self._new, self._failure = new | self._new, error
             log.info("%s could not be synced: %s", self.path.name, error.strerror or error)
         except BaseException:
             self._new = new | self._new

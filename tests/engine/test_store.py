@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.engine.fakes import FailingDisk, FakeBooks, MemorySink, Seen, content, ref
 from tests.engine.virtual import settle_down
 from tobs.engine import store as store_module
-from tobs.engine.store import HashingSink, PlainDisk, Store
+from tobs.engine.store import HashingSink, PlainDisk, PlainSink, Store
 from tobs.engine.writeback import begin_write_back
 from tobs.errors import ArchiveError, ConnectError, LostError, RpcError
 from tobs.meters import Meters
@@ -359,6 +359,50 @@ async def test_a_fetch_that_claims_more_than_it_wrote_is_a_failure(tmp_path: Pat
     await store_in(tmp_path, short, books)(ref(size=SIZE))
     assert [one.status for one in books.settled] == ["failed"]
     assert files(tmp_path) == []
+
+
+async def test_a_disk_that_has_less_than_it_took_is_a_failure(tmp_path: Path) -> None:
+    class Forgetful(PlainDisk):
+        async def open(self, path: Path, size: int, *, keep: bool = False) -> PlainSink:
+            sink = await super().open(path, size, keep=keep)
+            close = sink.close
+
+            async def closed() -> None:
+                await close()
+                os.truncate(path, size - 1)
+
+            sink.close = closed  # type: ignore[method-assign]
+            return sink
+
+    books = FakeBooks()
+    await store_in(tmp_path, Fetcher(), books, Forgetful())(ref(size=SIZE))
+    assert [(one.status, one.reason) for one in books.settled] == [
+        ("failed", f"file 1: the disk has {SIZE - 1} of its {SIZE} bytes")
+    ]
+    assert files(tmp_path) == []
+
+
+async def test_who_is_stopped_while_a_file_is_looked_at_leaves_it_as_it_is(tmp_path: Path) -> None:
+    """Reading a large half-written file takes a while: a stop then must not cost it."""
+    looking = asyncio.Event()
+
+    class Looks(Remembers):
+        async def open(self, ref: MediaRef, path: Path) -> Remembers:
+            looking.set()
+            await asyncio.Event().wait()
+            return await super().open(ref, path)
+
+    beside = tmp_path / (name_of(ref()) + ".part")
+    beside.parent.mkdir(parents=True)
+    beside.write_bytes(b"half of it")
+    books, journal = FakeBooks(), Looks(keep=True)
+    store = Store(tmp_path, name_of, Fetcher(), PlainDisk(), books, books, [], journal)
+    task = asyncio.ensure_future(store(ref(size=SIZE)))
+    await looking.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert beside.read_bytes() == b"half of it"
+    assert journal.ends == []
 
 
 async def test_an_empty_file_is_a_file(tmp_path: Path) -> None:

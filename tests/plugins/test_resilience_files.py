@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,9 @@ from tobs.engine.pool import CorePool, PoolLimits
 from tobs.engine.state import FolderState, MemoryState
 from tobs.engine.store import PlainDisk, Store
 from tobs.errors import ArchiveError, LostError, RpcError, UnreachableError
+from tobs.meters import Meters
 from tobs.values import BlockHash, Bytes, Part, Same, Settled
+from tobs_disk_io.disk import GatheringDisk, Sizes
 from tobs_resilience.copies import BLOCK, OPEN, Copies, Copy
 from tobs_resilience.hashes import Hashes, sound
 from tobs_resilience.journal import BlockJournal
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tobs.ports import Fetch, Sink
+    from tobs.ports import Disk, Fetch, Sink
     from tobs.values import MediaRef
 
 KB = 1024
@@ -345,6 +349,7 @@ class Run:
     smallest: int = BLOCK
     told: Told = field(default_factory=Told)
     books: FakeBooks = field(default_factory=FakeBooks)
+    disk: Disk = field(default_factory=PlainDisk)
 
     def __post_init__(self) -> None:
         copies = Copies()
@@ -356,7 +361,7 @@ class Run:
             self.folder,
             lambda one: f"media/{one.file_id}.bin",
             fetch,
-            PlainDisk(),
+            self.disk,
             self.books,
             self.books,
             [],
@@ -636,26 +641,37 @@ async def test_a_slow_disk_holds_the_line_so_that_no_more_than_two_batches_can_b
     assert note.end(whole=False, again=True)
 
 
-async def test_a_disk_that_fails_holds_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("then", ["write", "close"])
+async def test_a_sync_that_fails_fails_the_file_whatever_the_disk_says_later(tmp_path: Path, then: str) -> None:
+    """The system tells once that bytes could not be brought to the disk: a later sync succeeds without them."""
+
     class Failing(MemorySink):
         begun = asyncio.Event()
 
         async def sync(self) -> None:
             await self.begun.wait()
-            raise OSError(28, "No space left on device")
+            raise OSError(5, "Input/output error")
 
     state, disk = MemoryState(), Failing()
     journal = BlockJournal(lambda: state, Copies(), Told(), smallest=0, batch=BLOCK)
     journal.kept(tmp_path, FakeBooks().holds)
     note = await journal.open(ref(size=SIZE), tmp_path / "file.part")
     sink = note.around(disk)
-    writes = [asyncio.ensure_future(sink.write(at, bytes(BLOCK))) for at in range(0, 8 * BLOCK, BLOCK)]
+    writes = [asyncio.ensure_future(sink.write(at, bytes(BLOCK))) for at in range(0, 4 * BLOCK, BLOCK)]
     for _ in range(50):
         await asyncio.sleep(0)
     assert len(disk.data) == 2 * BLOCK
     disk.begun.set()
-    await asyncio.gather(*writes)
-    assert len(disk.data) == 8 * BLOCK
+    failed = [str(one) for one in await asyncio.gather(*writes, return_exceptions=True)]
+    assert failed == ["None", "None", *["[Errno 5] Input/output error"] * 2], "who waited is not held, and is told"
+    with pytest.raises(OSError, match="Input/output error"):
+        await (sink.write(0, bytes(BLOCK)) if then == "write" else sink.close())
+    assert len(disk.data) == 2 * BLOCK
+    with pytest.raises(OSError, match="Input/output error"):
+        await sink.close()
+    assert disk.closed
+    assert not note.end(whole=False, again=True), "nothing is known to be on the disk"
+    assert state.get("files") == {}
 
 
 async def test_a_batch_that_could_not_be_kept_leaves_no_gap(tmp_path: Path) -> None:
@@ -707,6 +723,34 @@ async def test_a_disk_that_is_full_is_told_and_what_is_noted_stays(tmp_path: Pat
     assert not note.end(whole=False, again=True), "nothing is known to be on the disk"
     assert state.get("files") == {}
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("fails", [1, 2, 3])
+async def test_a_file_whose_write_failed_behind_its_back_gets_no_name_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    """disk_io writes later than it is told to, and it is the journal that hears of it first."""
+    real, calls = os.pwritev, count(1)
+
+    def full(fd: int, pieces: Any, offset: int) -> int:
+        if next(calls) == fails:
+            raise OSError(28, "No space left on device")
+        return real(fd, pieces, offset)
+
+    monkeypatch.setattr(os, "pwritev", full)
+    one, data = ref(size=SIZE), content(1, SIZE)
+    disk = GatheringDisk(Meters(), Sizes(gather=8 * SIZE, buffer=8 * SIZE), threads=2, group=0)
+    run = Run(tmp_path, Telegram(), batch=PART, disk=disk)
+    with pytest.raises(ArchiveError, match="No space left"):
+        await run.store(one)
+    await disk.close()
+    assert run.books.settled == []
+    assert not (tmp_path / "media/1.bin").exists()
+    run = Run(tmp_path, Telegram())
+    await run.store(one)
+    assert (tmp_path / "media/1.bin").read_bytes() == data
+    assert run.told.resumed == (fails - 1) * PART
+    assert run.server.offsets == list(range((fails - 1) * PART, SIZE, PART))
 
 
 @pytest.mark.parametrize("kept", [{"1": 7}, {"1": {"path": 5}}, {"1": {"path": "../../etc", "size": 1}}, {"x": {}}])

@@ -104,7 +104,7 @@ class Store:
         except OSError as error:
             raise disk_error(error, final) from error
         finally:
-            stays = note is not None and note.end(whole=whole, again=again)
+            stays = note is None or note.end(whole=whole, again=again)  # none yet: it may be one to go on with
             if not stays:
                 with suppress(OSError):
                     beside.unlink(missing_ok=True)
@@ -138,6 +138,8 @@ class Store:
         digest = await sink.digest()
         if sink.hashed != got.size:
             raise LostError(f"file {ref.file_id}: {sink.hashed} bytes were kept where {got.size} were due")
+        if (there := beside.stat().st_size) != got.size:  # noqa: ASYNC240 - as below
+            raise LostError(f"file {ref.file_id}: the disk has {there} of its {got.size} bytes")
         beside.replace(final)  # noqa: ASYNC240 - it takes no longer than handing it to a thread
         return Settled(ref, "done", digest, got.size, name)
 

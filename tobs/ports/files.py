@@ -24,7 +24,10 @@ class Syncs(Protocol):
     """A sink that can have what was written on the disk before it is closed."""
 
     async def sync(self) -> None:
-        """Return when everything whose `write` has returned is on the disk. Raises `OSError`."""
+        """Return when everything whose `write` has returned is on the disk.
+
+        Raises `OSError`. The next `write` or `close` raises it too, whoever heard of it here.
+        """
         ...
 
 
