@@ -32,5 +32,4 @@ manifest = Manifest(
         Expectation("peak_rss", "down", 0.2, 0.3, "million_loopback", ("all -bounded_memory", "all")),
         Expectation("peak_rss", "down", 0.2, 0.3, "media_home", ("all -bounded_memory", "all")),
     ),
-    default=False,
 )
