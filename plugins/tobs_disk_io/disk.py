@@ -244,7 +244,8 @@ class GatheringSink:
     def _flushed(self, job: asyncio.Future[None]) -> None:
         self._busy = False
         self._flush_done += 1
-        self._failure = self._failure or job.exception()
+        fault = job.exception()
+        self._failure = self._failure or fault
         self._release()
         if self._closed:
             self._disk.finish(self)

@@ -71,4 +71,6 @@ async def through(future: asyncio.Future[T]) -> T:
         while not future.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
+        if not future.cancelled():
+            future.exception()  # heard: who is cancelled is told of nothing else
         raise
