@@ -13,7 +13,8 @@ In flight is of what was lost
             Where the disk was full, what left from then on counts as well: there is nowhere to put it.
 `open`      what it had of a block of 128 KB that was not whole yet: only whole blocks can be noted.
 `journal`   whole blocks that were not noted yet. Of each file this is at most two batches, one that is gathered and one
-            that is being synced: a bound, not a measurement, since only the exporter knows what is being synced.
+            that is being synced: a bound, not a measurement, since only the exporter knows what is being synced. A part
+            comes as a whole and is written and noted as a whole: a batch of 128 KB is never less than one part.
 `small`     all of a file of at most `RESUME_KB`: such a file begins anew, as is promised.
 
 What is lost beyond that was not in flight, and neither was what left although it was kept: both are `beyond`. The
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 RESUME_KB = 128
 """Files that are larger go on where they were stopped."""
 JOURNAL_KB = 128
-"""A batch of blocks that are synced and noted at once."""
+"""A batch of blocks that are synced and noted at once, or one part where that is more."""
 WIRE = 0.05
 """Seconds after which a part is no longer on the wire, whether it is acknowledged or not: a bound, some round trips."""
 BATCHES = 2
@@ -163,12 +164,15 @@ def cost(lives: Sequence[Life]) -> Cost:
         if number + 1 == len(lives):
             break
         had = _pages(part for part in _had(life) if not part["spoilt"])
+        batches: dict[int, int] = {}
+        for part in life.parts:
+            batches[part["file"]] = max(JOURNAL_KB * 1024, part["size"], batches.get(part["file"], 0))
         for file in ever:
             now, size = right[number].get(file, set()), sizes[file]
             there = now | kept.get(file, set())
             lost = {page for page in there - life.kept.of(file, there) if _leaves(left[number + 1 :], file, page)}
             found.lost += _size(lost, size)
-            found.flight.update(_in_flight(lost & now, had.get(file, set()), size))
+            found.flight.update(_in_flight(lost & now, had.get(file, set()), size, batches.get(file, 0)))
         kept = {file: life.kept.of(file, pages) for file, pages in ever.items()}
     return found
 
@@ -200,7 +204,7 @@ def _had(life: Life) -> Iterator[Mapping[str, Any]]:
             yield part
 
 
-def _in_flight(lost: set[int], had: set[int], size: int) -> dict[str, int]:
+def _in_flight(lost: set[int], had: set[int], size: int, batch: int) -> dict[str, int]:
     """Bytes of the lost pages of one file that were in flight, by kind; `had` was not on the wire."""
     if size <= RESUME_KB * 1024:
         return {"small": _size(lost, size)}
@@ -209,7 +213,7 @@ def _in_flight(lost: set[int], had: set[int], size: int) -> dict[str, int]:
     return {
         "wire": _size(wire, size),
         "open": _size(lost - wire - whole, size),
-        "journal": min(_size(whole, size), BATCHES * JOURNAL_KB * 1024),
+        "journal": min(_size(whole, size), BATCHES * batch),
     }
 
 

@@ -30,19 +30,21 @@ BATCH = JOURNAL_KB * 1024
 FILES = 4 * LARGE
 
 
-def parts(file: int, size: int, low: int = 0, high: int | None = None, **said: bool) -> list[dict[str, Any]]:
+def parts(
+    file: int, size: int, low: int = 0, high: int | None = None, step: int = PART, **said: bool
+) -> list[dict[str, Any]]:
     """Parts of a file from one offset to another, acknowledged and right unless it is said otherwise."""
     return [
         {
             "file": file,
             "whole": size,
             "offset": offset,
-            "size": min(PART, size - offset),
+            "size": min(step, size - offset),
             "spoilt": said.get("spoilt", False),
             "acknowledged": said.get("acknowledged", True),
             "at": 100.0,
         }
-        for offset in range(low, size if high is None else high, PART)
+        for offset in range(low, size if high is None else high, step)
     ]
 
 
@@ -79,6 +81,17 @@ def test_of_whole_blocks_two_batches_of_a_file_were_in_flight_and_not_more() -> 
         found = cost([Life(parts(1, LARGE, 0, blocks * BLOCK), noted()), Life(parts(1, LARGE), Kept())])
         assert (found.lost, found.beyond) == (blocks * BLOCK, beyond)
         assert found.flight["journal"] == BATCHES * BATCH
+
+
+def test_a_batch_is_never_less_than_a_part() -> None:
+    for count, beyond in ((2, 0), (3, 4 * BLOCK)):
+        found = cost(
+            [
+                Life(parts(1, 3 * LARGE, 0, count * 4 * BLOCK, step=4 * BLOCK), noted()),
+                Life(parts(1, LARGE * 3), Kept()),
+            ]
+        )
+        assert (found.lost, found.beyond) == (count * 4 * BLOCK, beyond)
 
 
 def test_a_small_file_begins_anew_and_a_larger_one_does_not() -> None:
