@@ -194,13 +194,10 @@ class GatheringSink:
         while self._flush_done < due and self._failure is None and not self._closed:
             self.flush()
             await self._disk.moved()
-        if self._failure is None and self._file.fd >= 0 and not self._closed:
-            try:
-                await through(self._disk.sync(self._file))
-            except OSError as error:  # the system says so once: a later sync would know nothing of it
-                self._failure = error
         if self._failure is not None:
-            raise self._failure
+            raise self._failure  # whoever syncs need not be whoever writes: the close says so, too
+        if self._file.fd >= 0:
+            await through(self._disk.sync(self._file))
 
     async def close(self) -> None:
         """Write what is left, sync and close; a cancellation does not cut it short. Raises `OSError`."""

@@ -122,27 +122,6 @@ async def test_a_sync_tells_that_a_write_has_failed_and_so_does_the_close(disk: 
         await sink.close()
 
 
-@pytest.mark.parametrize("then", ["write", "close"])
-async def test_a_sync_that_failed_fails_what_comes_next_though_the_system_says_so_once(
-    disk: GatheringDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
-) -> None:
-    real, failures = os.fsync, [OSError(errno.EIO, os.strerror(errno.EIO))]
-
-    def once(fd: int) -> None:
-        if failures:
-            raise failures.pop()
-        real(fd)
-
-    monkeypatch.setattr(os, "fsync", once)
-    sink = await disk.open(tmp_path / "file", 100)
-    await sink.write(0, b"bytes")
-    with pytest.raises(OSError, match="Input/output"):
-        await sink.sync()
-    with pytest.raises(OSError, match="Input/output"):
-        await (sink.write(5, b"more") if then == "write" else sink.close())
-    await sink.close()
-
-
 @dataclass
 class Watched:
     """Calls to the system, in order, as the plugin's threads make them."""

@@ -26,7 +26,8 @@ class Syncs(Protocol):
     async def sync(self) -> None:
         """Return when everything whose `write` has returned is on the disk.
 
-        Raises `OSError`. The next `write` or `close` raises it too, whoever heard of it here.
+        Raises `OSError`, also for a `write` that failed in the background. Whoever hears of it has to fail the file:
+        the system tells of a failed sync once, and a later one, or `close`, may know nothing of it.
         """
         ...
 
